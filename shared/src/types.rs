@@ -1,0 +1,296 @@
+//! Value types: parsed once at the boundary, valid ever after.
+
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// Longest login or group name, in bytes.
+pub const NAME_MAX: usize = 64;
+
+/// A user id that may belong to a person: at least 1000, and none of the values the kernel gives a meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Uid(u32);
+
+/// A group id that may belong to a group of people: at least 1000, and none of the values the kernel gives a meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Gid(u32);
+
+/// Ids below belong to the machine itself.
+pub const FIRST_ID: u32 = 1000;
+
+/// Overflow id (65534), its 16-bit "unset" (65535) and (uid_t)-1.
+const SPECIAL_IDS: [u32; 3] = [65_534, 65_535, u32::MAX];
+
+/// An id that cannot belong to a person or to a group of people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("id {0} is below 1000 or has a meaning of its own")]
+pub struct IdError(pub u32);
+
+macro_rules! id {
+    ($name:ident) => {
+        impl $name {
+            /// # Errors
+            /// The id is below 1000, 65534, 65535 or 4294967295.
+            pub fn new(id: u32) -> Result<Self, IdError> {
+                if id < FIRST_ID || SPECIAL_IDS.contains(&id) { Err(IdError(id)) } else { Ok(Self(id)) }
+            }
+
+            /// The number.
+            #[must_use]
+            pub fn get(self) -> u32 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+id!(Uid);
+id!(Gid);
+
+impl From<Uid> for Gid {
+    /// The private group of a person has the number of the person.
+    fn from(uid: Uid) -> Self {
+        Self(uid.0)
+    }
+}
+
+/// Why a string is no login or group name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Empty.
+    #[error("the name is empty")]
+    Empty,
+    /// More than [`NAME_MAX`] bytes.
+    #[error("the name is longer than 64 bytes")]
+    TooLong,
+    /// A byte outside `[A-Za-z0-9_.@+-]`.
+    #[error("the name holds a character other than a-z 0-9 _ . @ + -")]
+    Character,
+    /// A capital letter where names are lower case.
+    #[error("the name holds a capital letter")]
+    Capital,
+    /// Begins with one of `. @ + -`.
+    #[error("the name begins with a character other than a letter, a digit or _")]
+    FirstCharacter,
+    /// No letter at all: a number is an id to chown(1) and to many others.
+    #[error("the name holds no letter")]
+    NoLetter,
+    /// `..` or a final dot.
+    #[error("the name holds two dots in a row or ends in one")]
+    Dots,
+    /// `0.x`: chown(1) reads it as uid and group.
+    #[error("the part before the first dot is a number")]
+    NumberBeforeDot,
+}
+
+/// Syntax of login and group names (rule 5). Capitals are syntax only where the configuration preserves case, which
+/// is decided where a name is made; a reader accepts both.
+fn check_name(name: &str) -> Result<(), NameError> {
+    let bytes = name.as_bytes();
+    let first = bytes.first().ok_or(NameError::Empty)?;
+    if bytes.len() > NAME_MAX {
+        return Err(NameError::TooLong);
+    }
+    if !bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"_.@+-".contains(b)) {
+        return Err(NameError::Character);
+    }
+    if !(first.is_ascii_alphanumeric() || *first == b'_') {
+        return Err(NameError::FirstCharacter);
+    }
+    if !bytes.iter().any(u8::is_ascii_alphabetic) {
+        return Err(NameError::NoLetter);
+    }
+    if name.contains("..") || name.ends_with('.') {
+        return Err(NameError::Dots);
+    }
+    if let Some((head, _)) = name.split_once('.')
+        && !name.contains('@')
+        && head.bytes().all(|b| b.is_ascii_digit())
+    {
+        return Err(NameError::NumberBeforeDot);
+    }
+    Ok(())
+}
+
+/// Is this the syntax of a [`LoginName`]? Allocates nothing (the NSS module asks for every lookup).
+#[must_use]
+pub fn is_login_name(name: &[u8]) -> bool {
+    std::str::from_utf8(name).is_ok_and(|name| check_name(name).is_ok())
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// # Errors
+            /// The name breaks the syntax; [`NameError`] says how.
+            pub fn parse(name: &str) -> Result<Self, NameError> {
+                check_name(name)?;
+                Ok(Self(name.to_owned()))
+            }
+
+            /// As [`Self::parse`], and refuses capitals.
+            ///
+            /// # Errors
+            /// The name breaks the syntax; [`NameError`] says how.
+            pub fn parse_lower(name: &str) -> Result<Self, NameError> {
+                if name.bytes().any(|b| b.is_ascii_uppercase()) {
+                    return Err(NameError::Capital);
+                }
+                Self::parse(name)
+            }
+
+            /// The name.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name!(
+    /// The name of an account, as in passwd(5). See rule 5 of the design for the syntax; whether a name may be *given*
+    /// to somebody is another question ([`crate::identity::admissible`]).
+    LoginName
+);
+name!(
+    /// The name of a group, as in group(5); same syntax as [`LoginName`].
+    GroupName
+);
+
+/// An issuer identifier (OpenID Connect Core §2): a URL, compared byte by byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuer(String);
+
+/// A subject identifier (OpenID Connect Core §2): opaque, unique within its issuer, compared byte by byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject(String);
+
+/// An identifier that is empty, too long or holds control characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the {0} is empty, longer than 255 bytes or holds a control character")]
+pub struct IdentifierError(&'static str);
+
+fn check_identifier(text: &str, what: &'static str) -> Result<String, IdentifierError> {
+    // OpenID Connect Core §2: a sub must not exceed 255 ASCII characters. The same bound serves issuers.
+    if text.is_empty() || text.len() > 255 || text.chars().any(char::is_control) {
+        return Err(IdentifierError(what));
+    }
+    Ok(text.to_owned())
+}
+
+impl Issuer {
+    /// # Errors
+    /// Empty, longer than 255 bytes, or a control character.
+    pub fn parse(text: &str) -> Result<Self, IdentifierError> {
+        check_identifier(text, "issuer").map(Self)
+    }
+
+    /// The identifier.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Subject {
+    /// # Errors
+    /// Empty, longer than 255 bytes, or a control character.
+    pub fn parse(text: &str) -> Result<Self, IdentifierError> {
+        check_identifier(text, "subject").map(Self)
+    }
+
+    /// The identifier.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A secret string: wiped when dropped, never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes the string over.
+    #[must_use]
+    pub fn new(secret: String) -> Self {
+        Self(Zeroizing::new(secret))
+    }
+
+    /// The secret itself, to be sent to the party it belongs to and nowhere else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_people_are_accepted() {
+        for name in ["ann", "john.doe@example.com", "a", "_x", "0a", "a+b@c", "Ann", "4you.team", "1.2@a.de"] {
+            assert!(LoginName::parse(name).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_mean_something_else_are_refused() {
+        let cases = [
+            ("", NameError::Empty),
+            ("0", NameError::NoLetter),
+            ("0.0", NameError::NoLetter),
+            ("0.root", NameError::NumberBeforeDot),
+            ("-x", NameError::FirstCharacter),
+            ("@a", NameError::FirstCharacter),
+            ("a:b", NameError::Character),
+            ("a b", NameError::Character),
+            ("a\n", NameError::Character),
+            ("\u{212a}elvin", NameError::Character),
+            ("a..b", NameError::Dots),
+            ("a.", NameError::Dots),
+        ];
+        for (name, error) in cases {
+            assert_eq!(LoginName::parse(name), Err(error), "{name:?}");
+        }
+        assert_eq!(LoginName::parse(&"a".repeat(65)), Err(NameError::TooLong));
+        assert!(LoginName::parse(&"a".repeat(64)).is_ok());
+        assert_eq!(LoginName::parse_lower("Ann"), Err(NameError::Capital));
+    }
+
+    #[test]
+    fn ids_of_the_machine_are_refused() {
+        for id in [0, 999, 65_534, 65_535, u32::MAX] {
+            assert!(Uid::new(id).is_err() && Gid::new(id).is_err(), "{id}");
+        }
+        assert_eq!(Uid::new(1000).map(Uid::get), Ok(1000));
+    }
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2".into())), "Secret(***)");
+    }
+}
