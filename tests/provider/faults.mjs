@@ -1,0 +1,89 @@
+// Ways in which a provider can misbehave. A fault is one of
+//
+//   {"path": REGEXP, "status": 503, "body": any JSON or string, "headers": {…}}   answers this instead
+//   {"hang": REGEXP}         reads the request and never answers
+//   {"drop": REGEXP}         closes the connection without an answer
+//   {"slow_down": N}         N times "slow_down" at the token endpoint (RFC 8628 §3.5)
+//   {"unknown_ca": true}     new connections see a certificate of an authority nobody trusts
+//   {"stall_tls": true}      new connections are accepted and never get a TLS handshake
+//
+// "count": N limits the first three to N requests; without it they last until cleared. The first fault
+// that matches a request is the one that happens. The last two are switches: false turns them off.
+
+import { pathOf } from './traffic.mjs';
+
+const SWITCHES = ['unknown_ca', 'stall_tls'];
+
+export class Faults {
+  #planned = [];
+
+  #hanging = new Set();
+
+  constructor(onSwitch) {
+    this.onSwitch = onSwitch;
+    this.switches = { unknown_ca: false, stall_tls: false };
+  }
+
+  /** Adds a fault, or throws an Error that says what is wrong with it. */
+  add(fault) {
+    const name = SWITCHES.find((key) => key in fault);
+    if (name) this.#turn(name, Boolean(fault[name]));
+    else this.#planned.push(parse(fault));
+  }
+
+  list() {
+    return { ...this.switches, planned: this.#planned.map(({ fault, left }) => ({ ...fault, left })) };
+  }
+
+  clear() {
+    this.#planned = [];
+    SWITCHES.forEach((name) => this.#turn(name, false));
+    // A client still waiting sees its connection end instead of waiting for its own timeout.
+    this.#hanging.forEach((request) => request.socket.destroy());
+  }
+
+  /** Misbehaves if a fault says so; false means that the request deserves a proper answer. */
+  strike(request, response) {
+    const planned = this.#planned.find(({ pattern, left }) => left > 0 && pattern.test(pathOf(request)));
+    if (!planned) return false;
+    planned.left -= 1;
+    if (planned.kind === 'drop') request.socket.destroy();
+    else if (planned.kind === 'hang') this.#hang(request);
+    else answer(request, response, planned.fault);
+    return true;
+  }
+
+  #hang(request) {
+    request.resume();
+    this.#hanging.add(request);
+    request.socket.on('close', () => this.#hanging.delete(request));
+  }
+
+  #turn(name, on) {
+    if (this.switches[name] === on) return;
+    this.switches[name] = on;
+    this.onSwitch(name, on);
+  }
+}
+
+function parse(fault) {
+  if ('slow_down' in fault) {
+    return plan('answer', '^/token$', { status: 400, body: { error: 'slow_down' }, count: fault.slow_down });
+  }
+  const kind = ['hang', 'drop'].find((key) => key in fault);
+  if (kind) return plan(kind, fault[kind], fault);
+  if (!fault.path || !fault.status) throw new Error('a fault needs path and status, or hang, drop, slow_down');
+  return plan('answer', fault.path, fault);
+}
+
+function plan(kind, path, fault) {
+  // Infinity is no JSON number: list() shows it as null.
+  return { kind, pattern: new RegExp(path), fault, left: fault.count ?? Infinity };
+}
+
+function answer(request, response, { status, body = { error: 'temporarily_unavailable' }, headers = {} }) {
+  request.resume();
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers });
+  response.end(text);
+}
