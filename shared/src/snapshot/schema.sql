@@ -4,8 +4,12 @@
 -- application_id is 0x4F415532 ("OAU2"), user_version is the format number.
 --
 -- Integers that SQL shows as 0/1 are booleans. `supplementary` packs gids as 4-byte big-endian words; `members`
--- packs login names, each ended by one NUL byte. A "hash" is the upper 63 bits (value >> 1) of SipHash-2-4 of the
--- bytes of the name under header.hash_key; a row whose slot is taken by another name stands in one of the next three.
+-- packs login names, each ended by one NUL byte. A "hash" is SipHash-2-4 of the bytes of the name under
+-- header.hash_key, shifted right by one (an INTEGER is signed) and with its two lowest bits cleared: the bucket. A row
+-- stands in one of the four slots `bucket`, `bucket + 1`, `+ 2`, `+ 3`, any of which may be empty.
+-- The packed lists are the last columns, so that everything before them lies in the b-tree page itself, however long
+-- they are: of a row that spills over, at least 489 bytes do (SQLite file format, section 1.6, usable size 4096).
+-- `gecos`, `home` and `shell` together have at most 320 bytes for the same reason.
 CREATE TABLE header(
   id INTEGER PRIMARY KEY CHECK (id = 1),
   hash_key BLOB NOT NULL,            -- 16 bytes
@@ -24,12 +28,12 @@ CREATE TABLE passwd(
   gecos TEXT NOT NULL,
   home TEXT NOT NULL,
   shell TEXT NOT NULL,
-  supplementary BLOB NOT NULL,
   state INTEGER NOT NULL,            -- 0 reserved, 1 confirmed, 2 locked, 3 denied
   confirmed_day INTEGER,             -- UTC day of the last verified sign-in
   expires_day INTEGER,               -- first UTC day on which the account no longer works
   visible INTEGER NOT NULL,          -- 0: the account itself is in /etc/passwd; state and memberships only
-  private_group INTEGER NOT NULL     -- 1: group (name, gid = uid) is served
+  private_group INTEGER NOT NULL,    -- 1: group (name, gid = uid) is served
+  supplementary BLOB NOT NULL
 );
 CREATE TABLE passwd_name(
   hash INTEGER PRIMARY KEY,
@@ -38,13 +42,13 @@ CREATE TABLE passwd_name(
   gecos TEXT NOT NULL,
   home TEXT NOT NULL,
   shell TEXT NOT NULL,
-  supplementary BLOB NOT NULL,
   state INTEGER NOT NULL,
   confirmed_day INTEGER,
   expires_day INTEGER,
   visible INTEGER NOT NULL,
   private_group INTEGER NOT NULL,
-  uid INTEGER NOT NULL
+  uid INTEGER NOT NULL,
+  supplementary BLOB NOT NULL
 );
 CREATE TABLE grp(
   gid INTEGER PRIMARY KEY,
@@ -59,5 +63,6 @@ CREATE TABLE grp_name(
   member_count INTEGER NOT NULL,
   members BLOB NOT NULL
 );
--- Who was removed: SipHash under hash_key of "n" + name and of "u" + 4 big-endian bytes of the uid. No slot search.
+-- Who was removed: SipHash-2-4 under hash_key, shifted right by one, of "n" + name and of "u" + 4 big-endian bytes of
+-- the uid. No buckets.
 CREATE TABLE tombstone(hash INTEGER PRIMARY KEY);
