@@ -8,8 +8,8 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "rig"))
-from browser import Browser, Control  # noqa: E402
+sys.path.insert(0, str(HERE.parent))
+from rig.browser import Browser, Control  # noqa: E402
 
 HOST = "idp.test"
 
@@ -59,7 +59,9 @@ class ProviderProcess:
     def stop(self):
         if self._process:
             self._process.kill()
-            self._process.communicate()
+            self._process.wait()
+            self._process.stdin.close()
+            self._process.stdout.close()
             self._process = None
 
     def accounts(self, table):

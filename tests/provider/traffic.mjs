@@ -2,7 +2,14 @@
 
 const now = () => Math.round(performance.timeOrigin + performance.now());
 
+// /interaction/… and /device/… with the library's 21 random characters.
+const INTERACTION_ID = /^\/(interaction|device)\/[\w-]{21}$/;
+
 export class Traffic {
+  #numbers = new WeakMap();
+
+  #lastNumber = 0;
+
   constructor() {
     this.reset();
   }
@@ -17,11 +24,18 @@ export class Traffic {
 
   /** Notes a request now and its status when the answer is complete (null: never answered). */
   record(request, response) {
-    const path = pathOf(request);
+    const { method, headers: { 'user-agent': agent = '' } } = request;
+    const path = pathOf(request).replace(INTERACTION_ID, '/$1/ID');
     this.requests[path] = (this.requests[path] ?? 0) + 1;
-    const line = { at_ms: now(), method: request.method, path, status: null };
+    // agent and connection tell what the machine sent from what the browser did, and how often it dialled.
+    const line = { at_ms: now(), connection: this.#numberOf(request.socket), agent, method, path, status: null };
     this.log.push(line);
     response.on('finish', () => { line.status = response.statusCode; });
+  }
+
+  #numberOf(socket) {
+    if (!this.#numbers.has(socket)) this.#numbers.set(socket, this.#lastNumber += 1);
+    return this.#numbers.get(socket);
   }
 
   counters() {

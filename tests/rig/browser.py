@@ -16,6 +16,7 @@ from html.parser import HTMLParser
 
 TIMEOUT = 10  # seconds for one request
 MAX_PAGES = 10  # a whole sign-in has five
+USER_AGENT = "test-browser"
 
 
 class BrowserError(Exception):
@@ -51,7 +52,7 @@ class Browser:
         return urllib.request.build_opener(
             urllib.request.ProxyHandler({}),
             urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()),
-            _HttpsHandler(self._tls, self._resolve),
+            HttpsHandler(self._tls, self._resolve),
         )
 
 
@@ -163,7 +164,9 @@ class _Page(HTMLParser):
             setattr(self, self._reading, (getattr(self, self._reading) or "") + data)
 
 
-class _HttpsHandler(urllib.request.HTTPSHandler):
+class HttpsHandler(urllib.request.HTTPSHandler):
+    """https with an overridden name resolution, for any urllib opener."""
+
     def __init__(self, tls, resolve):
         super().__init__(context=tls)
         self._tls = tls
@@ -196,7 +199,7 @@ class _Connection(http.client.HTTPSConnection):
 
 def _fetch(opener, url, fields=None):
     data = None if fields is None else urllib.parse.urlencode(fields).encode()
-    request = urllib.request.Request(url, data=data, headers={"Accept": "text/html"})
+    request = urllib.request.Request(url, data=data, headers={"Accept": "text/html", "User-Agent": USER_AGENT})
     try:
         with opener.open(request, timeout=TIMEOUT) as response:
             return _Page(response.url, response.read().decode())
@@ -231,8 +234,15 @@ class Control:
         return self.counters()["requests"].get(path, 0)
 
     def log(self):
-        """Requests in order: [{"at_ms", "method", "path", "status"}]."""
+        """Requests in order: [{"at_ms", "connection", "agent", "method", "path", "status"}].
+
+        connection numbers the TLS connections that carried a request; status None is no answer yet.
+        """
         return self._ask("GET", "/log")
+
+    def machine_log(self):
+        """The log without what the pretend browser did."""
+        return [line for line in self.log() if line["agent"] != USER_AGENT]
 
     def faults(self):
         return self._ask("GET", "/faults")
