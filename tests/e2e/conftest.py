@@ -1,0 +1,53 @@
+"""Fixtures, and the sandbox's log in every failure report."""
+
+import pytest
+
+from rig import namespaces
+from rig.machine import Machine
+from rig.sandbox import RELEASES
+
+
+@pytest.fixture(scope="module", params=RELEASES)
+def release(request):
+    """Debian 12 with OpenSSH 9.2, Debian 13 with OpenSSH 10."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def machine(release):
+    """A machine with the product set up, shared by the tests of a module."""
+    with Machine(release) as ready:
+        yield ready
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_setup():
+    Machine.post_mortem.clear()
+    for machine in Machine.alive:
+        machine.mark = len(machine.sandbox.log())
+    yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport():
+    report = (yield).get_result()
+    if report.failed:
+        for name, log in Machine.post_mortem:
+            report.sections.append((f"log of the {name} sandbox", log))
+        for machine in Machine.alive:
+            log = machine.sandbox.log()[getattr(machine, "mark", 0):]
+            report.sections.append((f"log of the {machine.sandbox.release} sandbox", log))
+            if machine.provider:
+                notes = machine.provider.log()[-2000:]
+                report.sections.append(("end of the provider's log", notes))
+
+
+def pytest_sessionstart():
+    # Before any thread is started: a mount namespace belongs to the thread that made it.
+    namespaces.workspace()
+
+
+def pytest_sessionfinish():
+    while Machine.alive:
+        Machine.alive[-1].close()
+    namespaces.leave_workspace()

@@ -1,0 +1,51 @@
+"""What a login leaves behind: files and processes of a sandbox, before and after."""
+
+import os
+import stat
+
+from .patience import wait_until
+
+# Written by sshd, login records and the syslog receiver for every connection, ours or not.
+_NOISE = ("var/log",)
+_RUN = ("find /run /dev/shm -not -name utmp -not -path '/run/sudo*' "
+        r"-printf '%p %m %U %s %T@\n' | LC_ALL=C sort")
+
+
+def files(sandbox):
+    """Everything a process could have changed, as {path: what would change}."""
+    seen = {"/run": sandbox.output(_RUN)}
+    for directory, names, others in os.walk(sandbox.upper):
+        for name in [*names, *others]:
+            path = os.path.join(directory, name)
+            short = os.path.relpath(path, sandbox.upper)
+            if not short.startswith(_NOISE):
+                seen[short] = _state(path)
+    return seen
+
+
+def _state(path):
+    info = os.lstat(path)
+    kind = stat.S_IFMT(info.st_mode)
+    # A directory's size and time follow from its entries, but a file made and unlinked shows there.
+    return kind, info.st_mode, info.st_uid, info.st_gid, info.st_size, info.st_ino, info.st_mtime_ns
+
+
+def difference(before, after):
+    return sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+
+
+class Traces:
+    """Remembers a sandbox's state and compares it with a later one."""
+
+    def __init__(self, sandbox):
+        self._sandbox = sandbox
+        self._files = files(sandbox)
+        self._processes = sandbox.processes()
+
+    def assert_none(self):
+        wait_until(
+            lambda: self._sandbox.processes() == self._processes,
+            f"the processes to be {self._processes} again, now {self._sandbox.processes()}",
+        )
+        changed = difference(self._files, files(self._sandbox))
+        assert not changed, f"changed or left behind: {changed}"
