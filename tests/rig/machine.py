@@ -106,7 +106,7 @@ class Watch:
 
     def one_verdict(self, result, *reasons):
         """Waits for the log line of a login and checks that it is the only one."""
-        wait_until(self.verdicts, f"a log line with a result; the log:\n{self.log()}")
+        wait_until(self.verdicts, lambda: f"a log line with a result; the log:\n{self.log()}")
         found = self.verdicts()
         assert len(found) == 1, f"{len(found)} lines for one login: {[line.text for line in found]}"
         line = found[0]
@@ -116,7 +116,7 @@ class Watch:
         return line
 
     def wait_for(self, pattern):
-        return wait_until(lambda: re.search(pattern, self.log()), f"{pattern!r} in:\n{self.log()}")
+        return wait_until(lambda: re.search(pattern, self.log()), lambda: f"{pattern!r} in:\n{self.log()}")
 
     def requests(self):
         return self._machine.provider.machine_requests()

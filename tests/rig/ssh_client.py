@@ -46,10 +46,15 @@ class Person:
 
     # Starting a client
 
-    def ssh(self, name, command=None, how=KEYBOARD, more=()):
+    def ssh(self, name, command=None, how=KEYBOARD, bare_client=False):
+        """With `bare_client` it is the ssh of the machine that runs the tests, in the sandbox's
+        network: from OpenSSH 9.6 on, ssh itself turns away some of the names sshd must refuse."""
         port = ("-p", str(self._sandbox.sshd_port))
-        argv = ["ssh", *COMMON, *port, *how, *more, "-l", name, HOST]
-        return self.start([*argv, *([command] if command else [])])
+        argv = ["ssh", *COMMON, *port, *how, "-l", name, HOST, *([command] if command else [])]
+        if bare_client:
+            enter = ["nsenter", "--target", str(self._sandbox.pid), "--net", "--"]
+            return Terminal([*enter, *argv], env=ENVIRONMENT)
+        return self.start(argv)
 
     def start(self, argv):
         return Terminal(self._sandbox.inside(*argv), env=ENVIRONMENT)
@@ -78,6 +83,17 @@ class Person:
         # The terminal echoes the Enter.
         output = terminal.screen[start:].removeprefix("\n")
         return Ended(status, output, terminal.screen, time.monotonic() - begun)
+
+    def finish_or_password(self, terminal):
+        """Like `finish`, where a module that cannot answer leaves the person to pam_unix; the time
+        is that until pam_unix asks, which pauses after a wrong password."""
+        begun = time.monotonic()
+        terminal.send_line()
+        asked = terminal.shows(f"{texts.PASSWORD}|{texts.PERMISSION_DENIED}", timeout=60)
+        seconds = time.monotonic() - begun
+        if asked and re.fullmatch(texts.PASSWORD, asked.group()):
+            terminal.send_line()
+        return Ended(terminal.wait(), "", terminal.screen, seconds)
 
     # Whole logins
 
@@ -109,10 +125,21 @@ class Person:
             status = terminal.wait()
             return Ended(status, terminal.screen, terminal.screen)
 
-    def knock(self, name, answer="", how=KEYBOARD, more=()):
+    def knock(self, name, answer="", how=KEYBOARD, bare_client=False):
         """A login that is to be refused without our prompt: answers whatever password is asked."""
-        with self.ssh(name, "true", how=how, more=more) as terminal:
+        with self.ssh(name, "true", how, bare_client) as terminal:
             return self._answer_password(terminal, answer)
+
+    def try_everything(self, name):
+        """Does whatever the prompts ask for, approval included; returns ssh's exit status."""
+        with self.ssh(name, "true") as terminal:
+            while terminal.shows(f"{texts.PRESS_ENTER}|{texts.PASSWORD}"):
+                code = re.search(texts.CODE, terminal.screen)
+                if code:
+                    url = _find(texts.URL, terminal.screen)
+                    self._provider.browser.approve(url, code.group(), name)
+                terminal.send_line()
+            return terminal.wait()
 
 
 def _find(pattern, text):

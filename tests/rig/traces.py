@@ -45,7 +45,7 @@ class Traces:
     def assert_none(self):
         wait_until(
             lambda: self._sandbox.processes() == self._processes,
-            f"the processes to be {self._processes} again, now {self._sandbox.processes()}",
+            lambda: f"the processes to be {self._processes} again, now {self._sandbox.processes()}",
         )
         changed = difference(self._files, files(self._sandbox))
         assert not changed, f"changed or left behind: {changed}"

@@ -1,0 +1,98 @@
+"""`oauth2ctl enable sshd` proves the stacks first; the other commands an administrator has."""
+
+import pytest
+
+from rig import product
+from rig.machine import Machine
+
+
+@pytest.fixture
+def fresh():
+    with Machine("bookworm", enabled=False) as ready:
+        yield ready
+
+
+def test_before_it_is_enabled_no_stranger_gets_in(fresh):
+    fresh.sandbox.run("oauth2ctl store migrate")
+    watch = fresh.watch()
+    assert fresh.person.try_everything("ann") == 255
+    watch.assert_no_network()
+
+
+def test_enabling_lets_strangers_in_and_disabling_ends_that(fresh):
+    product.enable(fresh.sandbox)
+    assert fresh.person.first_login("ann").status == 0
+    fresh.sandbox.run("oauth2ctl disable sshd")
+    watch = fresh.watch()
+    assert fresh.person.try_everything("bob") == 255
+    watch.assert_no_network()
+    # Whoever is known stays known.
+    assert fresh.person.login_again("ann", command="id -un").output.strip() == "ann"
+
+
+def test_enabling_twice_is_the_same_as_once(fresh):
+    product.enable(fresh.sandbox)
+    product.enable(fresh.sandbox)
+    assert fresh.person.first_login("ann").status == 0
+
+
+def test_the_probe_rows_are_gone_afterwards(fresh):
+    product.enable(fresh.sandbox)
+    assert "oauth2-probe" not in fresh.sandbox.output("getent passwd")
+    assert fresh.store("select count(*) from identity") == "0"
+    assert fresh.store("select count(*) from tombstone") == "0"
+
+
+@pytest.mark.parametrize("change", ["account line", "module file", "nsswitch"])
+def test_a_machine_whose_stacks_do_not_hold_is_not_enabled(fresh, change):
+    fresh.sandbox.run("oauth2ctl store migrate")
+    if change == "account line":
+        product.remove_account_line(fresh.sandbox)
+    elif change == "module file":
+        fresh.sandbox.path(product.MODULE).unlink()
+    else:
+        fresh.sandbox.run("sed -i 's/ oauth2//' /etc/nsswitch.conf")
+    done = fresh.sandbox.run("oauth2ctl enable sshd --no-drop-in", check=False)
+    assert done.returncode != 0
+    assert done.stderr.strip()
+    assert fresh.person.try_everything("ann") == 255
+    assert "oauth2-probe" not in fresh.sandbox.output("getent passwd")
+
+
+def test_a_changed_configuration_waits_for_a_publication(fresh):
+    product.enable(fresh.sandbox)
+    assert fresh.person.first_login("ann").status == 0
+    product.configure(fresh.sandbox, {**product.ID_TOKEN, "http_timeout": 9})
+    watch = fresh.watch()
+    assert fresh.person.try_everything("bob") == 255
+    watch.assert_no_network()
+    watch.one_verdict("refused", "config_changed")
+    assert fresh.person.login_again("ann").status == 0
+    fresh.sandbox.run("oauth2ctl publish")
+    assert fresh.person.first_login("bob").status == 0
+
+
+def test_user_list_show_and_remove(fresh):
+    product.enable(fresh.sandbox)
+    assert fresh.person.first_login("ann").status == 0
+    run = fresh.sandbox.output
+    assert "ann" in run("oauth2ctl user list")
+    assert str(fresh.uid_of("ann")) in run("oauth2ctl user show ann")
+    run("oauth2ctl user remove ann")
+    assert fresh.resolves("ann") is None
+    assert fresh.store("select count(*) from tombstone") == "1"
+    assert not fresh.sandbox.succeeds("oauth2ctl user show nobody-of-that-name")
+
+
+def test_a_misspelt_key_is_named_by_config_validate(fresh):
+    config = {**product.ID_TOKEN, "alowed_groups": ["x"]}
+    product.configure(fresh.sandbox, config)
+    done = fresh.sandbox.run("oauth2ctl config validate", check=False)
+    assert done.returncode != 0
+    assert "alowed_groups" in done.stdout + done.stderr
+
+
+def test_only_root_may_use_the_commands(fresh):
+    fresh.sandbox.run("oauth2ctl store migrate")
+    for command in ("enable sshd --no-drop-in", "publish", "user list", "user remove ann"):
+        assert not fresh.sandbox.succeeds(f"oauth2ctl {command}", user=1000), command

@@ -1,0 +1,22 @@
+"""sshd's `password` method can show no prompt: a password sent by it reaches nobody and no log."""
+
+import pytest
+
+from rig.ssh_client import PASSWORD
+
+SECRET = "typed-Secret-5"
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["stranger", "known"])
+def test_the_password_method_contacts_nobody_and_logs_no_password(machine, known):
+    if known:
+        assert machine.person.first_login("ann").status == 0
+    watch, traces = machine.watch(), machine.traces()
+    ended = machine.person.password_login("ann", SECRET, how=PASSWORD)
+    assert ended.status == 255, ended.screen
+    watch.assert_no_network()
+    assert len(watch.verdicts()) == 1
+    assert watch.verdicts()[0].fields["result"] != "admitted"
+    traces.assert_none()
+    assert SECRET not in machine.sandbox.output("cat /var/log/*")
+    assert not machine.sandbox.succeeds(f"grep -raq {SECRET} /var /etc /run /tmp")
