@@ -47,7 +47,17 @@ def pytest_sessionstart():
     namespaces.workspace()
 
 
-def pytest_sessionfinish():
+def pytest_sessionfinish(session):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.exitstatus == 0 and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
     while Machine.alive:
         Machine.alive[-1].close()
     namespaces.leave_workspace()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter):
+    """A test that could not run has proved nothing."""
+    for report in terminalreporter.stats.get("skipped", []):
+        terminalreporter.write_line(f"NOT RUN: {report.nodeid}", red=True)

@@ -41,6 +41,7 @@ class Machine:
             if enabled:
                 product.enable(self.sandbox)
         self.sandbox.start_sshd(**sshd)
+        self._idle = self.sandbox.processes()
         self.person = Person(self.sandbox, self.provider)
 
     def __enter__(self):
@@ -82,7 +83,7 @@ class Machine:
         return Watch(self)
 
     def traces(self):
-        return Traces(self.sandbox)
+        return Traces(self.sandbox, self._idle)
 
 
 def _below(layer, release, installed):

@@ -35,10 +35,18 @@ def difference(before, after):
 
 
 class Traces:
-    """Remembers a sandbox's state and compares it with a later one."""
+    """Remembers a sandbox's state and compares it with a later one.
 
-    def __init__(self, sandbox):
+    `idle` is what runs when nobody is connected: the children of an earlier test may still be
+    going, and must not be taken for what was there before.
+    """
+
+    def __init__(self, sandbox, idle):
         self._sandbox = sandbox
+        wait_until(
+            lambda: sandbox.processes() == idle,
+            lambda: f"earlier connections to end; running: {sandbox.processes()}",
+        )
         self._files = files(sandbox)
         self._processes = sandbox.processes()
 
