@@ -1,0 +1,164 @@
+//! The newest published database, kept mapped for a process that looks up often.
+//!
+//! How a new one is noticed:
+//!
+//! * A publisher renames it over the old one and then sets a byte in the old file ([`super::super::RETIRED_BYTE`]),
+//!   which every process sees through its mapping: no system call.
+//! * In case a publisher died between the two, one thread a second compares the path with what is mapped. The clock is
+//!   the coarse one, which is read without a system call and is exact to some milliseconds.
+//! * Before anything is said to be absent, the path is compared: somebody who was just published is found at once.
+//!
+//! What is found is therefore never older than a second, and normally not older than the last publication. When the
+//! path shows no usable file, the old mapping is given up and the answer is that error, as in a process that has just
+//! started; only where the process has run out of descriptors or memory is the old one used on.
+
+use super::coarse_milliseconds;
+use super::mapped::{Identity, MappedFile};
+use super::slots::{Pin, Slots};
+use crate::secure_file::ROOT;
+use crate::snapshot::{Layout, Snapshot, SnapshotError};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Milliseconds between two looks at the path.
+const INTERVAL: u32 = 1000;
+
+/// Publications that one query follows before it settles for what it has read.
+const ROUNDS: usize = 8;
+
+/// The newest published database at a path. Made for a static: what it maps stays mapped until it is replaced.
+pub struct SharedSnapshot {
+    path: &'static str,
+    owner: u32,
+    /// When the path was last compared, in milliseconds of the coarse clock.
+    compared: AtomicU32,
+    slots: Slots<Published>,
+}
+
+struct Published {
+    file: MappedFile,
+    layout: Layout,
+}
+
+/// A database to be read now.
+enum Held<'s> {
+    Kept(Pin<'s, Published>),
+    /// No slot was free, or another thread was faster with its own.
+    Once(Published),
+}
+
+impl Deref for Held<'_> {
+    type Target = Published;
+
+    fn deref(&self) -> &Published {
+        match self {
+            Self::Kept(pin) => pin,
+            Self::Once(published) => published,
+        }
+    }
+}
+
+impl Held<'_> {
+    fn snapshot(&self) -> Snapshot<'_> {
+        Snapshot::reopen(self.file.bytes(), self.layout)
+    }
+}
+
+impl SharedSnapshot {
+    /// The database at `path`, a file of root's. Nothing is opened yet.
+    #[must_use]
+    pub const fn new(path: &'static str) -> Self {
+        Self::owned_by(path, ROOT)
+    }
+
+    /// As [`Self::new`], for tests that do not run as root.
+    #[must_use]
+    pub const fn owned_by(path: &'static str, owner: u32) -> Self {
+        Self { path, owner, compared: AtomicU32::new(0), slots: Slots::new() }
+    }
+
+    /// What `ask` finds in the newest database. It is asked again when it finds nothing, or fails, and a newer one has
+    /// been published meanwhile.
+    ///
+    /// # Errors
+    /// There is no usable file, or what `ask` fails with.
+    pub fn query<R>(
+        &self,
+        mut ask: impl FnMut(Snapshot<'_>) -> Result<Option<R>, SnapshotError>,
+    ) -> Result<Option<R>, SnapshotError> {
+        let mut held = self.newest()?;
+        let mut answer = ask(held.snapshot());
+        for _ in 0..ROUNDS {
+            if let Ok(Some(_)) = answer {
+                break;
+            }
+            let Some(newer) = self.newer_than(&held)? else { break };
+            held = newer;
+            answer = ask(held.snapshot());
+        }
+        answer
+    }
+
+    #[inline]
+    fn newest(&self) -> Result<Held<'_>, SnapshotError> {
+        match self.slots.pin() {
+            Some(pin) if !pin.file.is_retired() && !self.must_compare() => Ok(Held::Kept(pin)),
+            pin => self.renewed(pin),
+        }
+    }
+
+    /// True once in an [`INTERVAL`], for one of the threads.
+    fn must_compare(&self) -> bool {
+        let (now, before) = (coarse_milliseconds(), self.compared.load(Ordering::Relaxed));
+        // Also when the clock has gone back, as it does for a process that enters a time namespace.
+        now.wrapping_sub(before) >= INTERVAL
+            && self.compared.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    #[cold]
+    fn renewed<'s>(&'s self, pin: Option<Pin<'s, Published>>) -> Result<Held<'s>, SnapshotError> {
+        let Some(pin) = pin else { return self.open(None) };
+        let held = Held::Kept(pin);
+        match self.newer_than(&held) {
+            Ok(Some(newer)) => Ok(newer),
+            Ok(None) | Err(SnapshotError::Resources(_)) => Ok(held),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Another file than `held` that stands at the path now.
+    fn newer_than<'s>(&'s self, held: &Held<'s>) -> Result<Option<Held<'s>>, SnapshotError> {
+        let seen = match held {
+            Held::Kept(pin) => Some(pin),
+            Held::Once(_) => None,
+        };
+        match Identity::at(self.path) {
+            Ok(identity) if identity == held.file.identity() => Ok(None),
+            Err(error) => Err(self.give_up(seen, error)),
+            Ok(_) => self.open(seen).map(Some),
+        }
+    }
+
+    #[cold]
+    fn open<'s>(&'s self, seen: Option<&Pin<'s, Published>>) -> Result<Held<'s>, SnapshotError> {
+        // Before the file is opened: it is at least as new as this.
+        self.compared.store(coarse_milliseconds(), Ordering::Relaxed);
+        let published = Published::open(self.path, self.owner).map_err(|error| self.give_up(seen, error))?;
+        Ok(self.slots.replace(seen, published).map_or_else(Held::Once, Held::Kept))
+    }
+
+    fn give_up(&self, seen: Option<&Pin<'_, Published>>, error: SnapshotError) -> SnapshotError {
+        if let (Some(pin), false) = (seen, matches!(error, SnapshotError::Resources(_))) {
+            self.slots.clear(pin);
+        }
+        error
+    }
+}
+
+impl Published {
+    fn open(path: &str, owner: u32) -> Result<Self, SnapshotError> {
+        let file = MappedFile::open_owned_by(path, owner)?;
+        let layout = Snapshot::open(file.bytes())?.layout;
+        Ok(Self { file, layout })
+    }
+}

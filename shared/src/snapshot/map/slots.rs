@@ -1,0 +1,161 @@
+//! A value that many threads read while it is replaced now and then: no lock, no thread-local, no allocation, and
+//! nothing that a fork at any moment could leave in a state that stops the child.
+//!
+//! A fixed number of slots; `current` names the one to read. Each slot has a counter of pins and a state:
+//!
+//! ```text
+//! FREE ──(claimed by one thread)── BUSY ──(filled, made current)── LIVE ──(one thread tries to empty it)── BUSY ── FREE
+//! ```
+//!
+//! * A reader loads `current`, pins that slot, and loads `current` again. Only if it is still the same does it look at
+//!   the value; else it lets go and begins again.
+//! * A writer claims a FREE slot (BUSY), fills it, exchanges `current`, and only then sets LIVE.
+//! * Whoever lets go of a slot that is not current tries to empty it: LIVE to BUSY, and then, in this order, sees that
+//!   it is not current and that nobody pins it; drops the value; FREE.
+//!
+//! Why nobody reads a value that is being dropped. All operations are sequentially consistent, so they have one order.
+//! While a thread holds a slot BUSY to empty it, the slot cannot become current: only the thread that claims it FREE
+//! can make it so. If that thread finds it not current, every reader that was satisfied by its second load had loaded
+//! before that, hence had pinned before that, and its pin is seen by the load of the counter that comes after, unless
+//! it has let go by then. A reader that pins later is not satisfied by its second load and never looks.
+//!
+//! Why no slot is forgotten. A reader that lets go while another thread holds the slot BUSY leaves it to that thread,
+//! which looks at the counter once more after it has set LIVE. A writer's own pin keeps its slot from being emptied
+//! before it is LIVE.
+//!
+//! After a fork the child has one thread. Pins of the others stay for ever: their slots keep their mapping (shared
+//! with the parent, so it costs addresses, not memory). A slot that was BUSY stays so. Neither is waited for, `current`
+//! is always one or the other value, and where no slot is FREE any more the caller uses its value once, without
+//! keeping it.
+#![allow(unsafe_code)] // the values stand in UnsafeCells
+
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::SeqCst};
+
+/// One is current, one or two are still being read; the rest is for what forks leave behind.
+const SLOTS: usize = 16;
+
+const FREE: u8 = 0;
+const BUSY: u8 = 1;
+const LIVE: u8 = 2;
+
+pub(super) struct Slots<T> {
+    /// Index of the current slot, counted from one; 0: none.
+    current: AtomicUsize,
+    slots: [Slot<T>; SLOTS],
+}
+
+/// On a cache line of its own, so that readers of one value do not disturb those of the next.
+#[repr(align(64))]
+struct Slot<T> {
+    pins: AtomicUsize,
+    state: AtomicU8,
+    value: UnsafeCell<MaybeUninit<T>>,
+}
+
+impl<T> Slot<T> {
+    const fn new() -> Self {
+        Self {
+            pins: AtomicUsize::new(0),
+            state: AtomicU8::new(FREE),
+            value: UnsafeCell::new(MaybeUninit::uninit()),
+        }
+    }
+
+    fn turn(&self, from: u8, to: u8) -> bool {
+        self.state.compare_exchange(from, to, SeqCst, SeqCst).is_ok()
+    }
+}
+
+// SAFETY: values are shared between threads and dropped by any of them; the protocol above keeps them apart.
+unsafe impl<T: Send + Sync> Sync for Slots<T> {}
+
+/// The right to look at the value of a slot. Its number is a valid index.
+pub(super) struct Pin<'s, T> {
+    owner: &'s Slots<T>,
+    slot: &'s Slot<T>,
+    number: usize,
+}
+
+impl<T> Slots<T> {
+    pub(super) const fn new() -> Self {
+        Self { current: AtomicUsize::new(0), slots: [const { Slot::new() }; SLOTS] }
+    }
+
+    /// The current value.
+    pub(super) fn pin(&self) -> Option<Pin<'_, T>> {
+        loop {
+            let number = self.current.load(SeqCst);
+            let slot = self.slots.get(number.checked_sub(1)?)?;
+            slot.pins.fetch_add(1, SeqCst);
+            let pin = Pin { owner: self, slot, number };
+            if self.current.load(SeqCst) == number {
+                return Some(pin);
+            }
+        }
+    }
+
+    /// Makes `value` the current one in the place of `seen` (of none, where that is `None`).
+    ///
+    /// # Errors
+    /// Gives the value back if another thread was faster or no slot is free.
+    pub(super) fn replace(&self, seen: Option<&Pin<'_, T>>, value: T) -> Result<Pin<'_, T>, T> {
+        let Some((index, slot)) = self.slots.iter().enumerate().find(|(_, slot)| slot.turn(FREE, BUSY))
+        else {
+            return Err(value);
+        };
+        slot.pins.fetch_add(1, SeqCst);
+        let pin = Pin { owner: self, slot, number: index + 1 };
+        // SAFETY: the slot is BUSY by this thread, and was never current since it was FREE: nobody else looks.
+        unsafe { (*slot.value.get()).write(value) };
+        let seen = seen.map_or(0, |pin| pin.number);
+        if self.current.compare_exchange(seen, pin.number, SeqCst, SeqCst).is_ok() {
+            slot.state.store(LIVE, SeqCst);
+            return Ok(pin);
+        }
+        // SAFETY: written above, never current, so nobody has looked; FREE forgets it, so it is taken once.
+        let value = unsafe { (*slot.value.get()).assume_init_read() };
+        slot.state.store(FREE, SeqCst);
+        Err(value)
+    }
+
+    /// Makes none the current one, if `seen` still is.
+    pub(super) fn clear(&self, seen: &Pin<'_, T>) {
+        let _ = self.current.compare_exchange(seen.number, 0, SeqCst, SeqCst);
+    }
+
+    /// Drops the value of a slot that nobody reads and nobody will.
+    #[cold]
+    fn empty(&self, slot: &Slot<T>, number: usize) {
+        let unused = || self.current.load(SeqCst) != number && slot.pins.load(SeqCst) == 0;
+        while unused() && slot.turn(LIVE, BUSY) {
+            if unused() {
+                // SAFETY: LIVE says it is written; BUSY by this thread and unused, so nobody looks (see above).
+                unsafe { (*slot.value.get()).assume_init_drop() };
+                slot.state.store(FREE, SeqCst);
+                return;
+            }
+            slot.state.store(LIVE, SeqCst);
+        }
+    }
+}
+
+impl<T> Deref for Pin<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: a pin is only given out for a slot that was current, hence written, after it was pinned.
+        unsafe { (*self.slot.value.get()).assume_init_ref() }
+    }
+}
+
+impl<T> Drop for Pin<'_, T> {
+    fn drop(&mut self) {
+        self.slot.pins.fetch_sub(1, SeqCst);
+        if self.owner.current.load(SeqCst) != self.number {
+            self.owner.empty(self.slot, self.number);
+        }
+    }
+}
