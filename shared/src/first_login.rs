@@ -160,7 +160,7 @@ impl Draft {
             "pattern" => self.patterns.push(value.to_owned()),
             "people_group" => {
                 let (name, gid) = pair(value)?;
-                self.people_group = Some((GroupName::parse(name).ok()?, Gid::new(gid).ok()?));
+                self.people_group = Some((GroupName::parse(name).ok()?, Gid::of_local_group(gid).ok()?));
             }
             "refused_name" => self.refused_names.push(value.to_owned()),
             _ => return None,

@@ -6,6 +6,7 @@ use crate::etc::LocalNames;
 use crate::first_login::FirstLogin;
 use crate::identity::account::Account;
 use crate::identity::admissible::{self, Inadmissible};
+use crate::snapshot::Snapshot;
 use crate::types::{Gid, LoginName, NameError};
 
 /// Why a name has no prospective entry. Each has a name for the log ([`Absent::reason`]) and a remedy.
@@ -69,6 +70,19 @@ pub trait Published {
     /// # Errors
     /// [`Absent::Unreadable`].
     fn is_tombstoned(&self, name: &LoginName) -> Result<bool, Absent>;
+}
+
+impl Published for Snapshot<'_> {
+    fn has_id(&self, id: u32) -> Result<bool, Absent> {
+        let person = self.person_by_uid(id).map_err(|_| Absent::Unreadable)?.is_some();
+        let group = self.group_by_gid(id).map_err(|_| Absent::Unreadable)?.is_some();
+        let removed = self.uid_is_tombstoned(id).map_err(|_| Absent::Unreadable)?;
+        Ok(person || group || removed)
+    }
+
+    fn is_tombstoned(&self, name: &LoginName) -> Result<bool, Absent> {
+        self.name_is_tombstoned(name.as_str().as_bytes()).map_err(|_| Absent::Unreadable)
+    }
 }
 
 /// The machine around a name.

@@ -52,6 +52,17 @@ macro_rules! id {
 id!(Uid);
 id!(Gid);
 
+impl Gid {
+    /// The gid of a group of /etc/group, for supplementary membership: any number but root's group and the special
+    /// ones.
+    ///
+    /// # Errors
+    /// The id is 0, 65534, 65535 or 4294967295.
+    pub fn of_local_group(id: u32) -> Result<Self, IdError> {
+        if id == 0 || SPECIAL_IDS.contains(&id) { Err(IdError(id)) } else { Ok(Self(id)) }
+    }
+}
+
 impl From<Uid> for Gid {
     /// The private group of a person has the number of the person.
     fn from(uid: Uid) -> Self {

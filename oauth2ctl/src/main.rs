@@ -1,0 +1,2 @@
+//! Admin command.
+fn main() {}

@@ -1,0 +1,123 @@
+//! From files to a [`Config`].
+
+use super::raw::{self, Fault, Fields};
+use super::{Config, resolve};
+use crate::secure_file::{self, SecureFileError};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+/// Largest configuration that is read, in bytes.
+const LIMIT: u64 = 1024 * 1024;
+
+/// A configuration, and what an administrator should hear about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What it means.
+    pub config: Config,
+    /// Sentences for the log.
+    pub warnings: Vec<String>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The machine has not been set up.
+    #[error("{0} does not exist: this machine is not configured yet")]
+    NotConfigured(PathBuf),
+    /// A file cannot be trusted or read.
+    #[error(transparent)]
+    File(#[from] SecureFileError),
+    /// The contents are wrong; every fault is listed.
+    #[error("{path}: {}", list(faults))]
+    Faults {
+        /// The configuration file.
+        path: PathBuf,
+        /// All of them.
+        faults: Vec<Fault>,
+    },
+}
+
+fn list(faults: &[Fault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Loads `path` and `config.d/*.json` beside it, which are laid over it in the order of their names.
+/// `owner` is the uid that every file must belong to; `nsswitch` the text of nsswitch.conf, on which two defaults depend.
+///
+/// # Errors
+/// See [`ConfigError`].
+pub fn load(path: &Path, owner: u32, nsswitch: &str) -> Result<Loaded, ConfigError> {
+    let mut warnings = Vec::new();
+    let mut open = Files { owner, readable: Vec::new() };
+    let mut map = open.object(path).map_err(|error| match error {
+        ConfigError::File(SecureFileError::Missing(path)) => ConfigError::NotConfigured(path),
+        error => error,
+    })?;
+    for file in drop_ins(path) {
+        raw::merge(&mut map, open.object(&file)?);
+    }
+    let mut fields = Fields::new(map.clone());
+    let config = resolve::config(&mut fields, nsswitch, |file| open.secret(file), &mut warnings);
+    match config {
+        Some(mut config) if fields.faults.is_empty() => {
+            config.digest = digest(&map, &config);
+            if config.provider.client_secret.is_some() {
+                warnings.extend(open.readable.iter().map(|file| {
+                    format!("{} holds or names a secret and others can read it: chmod 600 {0}", file.display())
+                }));
+            }
+            Ok(Loaded { config, warnings })
+        }
+        _ => Err(ConfigError::Faults { path: path.to_owned(), faults: fields.faults }),
+    }
+}
+
+struct Files {
+    owner: u32,
+    /// Those that others can read.
+    readable: Vec<PathBuf>,
+}
+
+impl Files {
+    fn bytes(&mut self, path: &Path) -> Result<Vec<u8>, SecureFileError> {
+        let contents = secure_file::read(path, self.owner, LIMIT)?;
+        if contents.readable_by_others {
+            self.readable.push(path.to_owned());
+        }
+        Ok(contents.bytes)
+    }
+
+    fn object(&mut self, path: &Path) -> Result<Map<String, Value>, ConfigError> {
+        raw::parse(&self.bytes(path)?)
+            .map_err(|fault| ConfigError::Faults { path: path.to_owned(), faults: vec![fault] })
+    }
+
+    /// A secret in a file of its own, without the newline that editors leave.
+    fn secret(&mut self, path: &Path) -> Result<Vec<u8>, SecureFileError> {
+        let mut bytes = self.bytes(path)?;
+        while bytes.last().is_some_and(u8::is_ascii_whitespace) {
+            bytes.pop();
+        }
+        Ok(bytes)
+    }
+}
+
+/// `config.d/*.json` beside the configuration, sorted by name.
+fn drop_ins(path: &Path) -> Vec<PathBuf> {
+    let Some(directory) = path.parent().map(|parent| parent.join("config.d")) else { return Vec::new() };
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> =
+        entries.map(|entry| entry.path()).filter(|file| file.extension().is_some_and(|e| e == "json")).collect();
+    files.sort();
+    files
+}
+
+/// SHA-256 over the merged JSON (whose keys serde_json keeps sorted) and the id key, which stands in another file.
+fn digest(map: &Map<String, Value>, config: &Config) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    // A map of JSON values always serialises.
+    hash.update(serde_json::to_vec(map).unwrap_or_default());
+    hash.update(config.accounts.id_key.expose().unwrap_or_default());
+    hash.finalize().into()
+}

@@ -1,0 +1,388 @@
+//! From JSON fields to typed values: defaults, bounds, and what contradicts what.
+
+use super::raw::{Fault, Fields};
+use super::{Accounts, Config, CreateHome, Mapping, Messages, Policy, Prompt, Provider, Validation};
+use crate::etc::nsswitch_sources;
+use crate::identity::ids::{GID_RANGE, IdKey, IdRange, UID_RANGE};
+use crate::secure_file::SecureFileError;
+use crate::types::{Gid, GroupName, Issuer, LoginName, Secret, Uid};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Sources of nsswitch.conf beside which a stranger's name may be prospective without being asked for.
+const HARMLESS_SOURCES: [&str; 4] = ["files", "compat", "systemd", "oauth2"];
+
+/// Resolves the fields; faults are noted in them. `None` when something required is missing.
+pub(super) fn config(
+    fields: &mut Fields,
+    nsswitch: &str,
+    mut read_secret: impl FnMut(&Path) -> Result<Vec<u8>, SecureFileError>,
+    warnings: &mut Vec<String>,
+) -> Option<Config> {
+    provisioning(fields);
+    let provider = provider(fields, &mut read_secret, warnings);
+    let mapping = mapping(fields);
+    let policy = policy(fields, mapping.preserve_case);
+    let accounts = accounts(fields, nsswitch, &mut read_secret);
+    let prompt = prompt(fields, warnings);
+    let services = fields.list("services").unwrap_or_else(|| vec!["sshd".into()]);
+    let login_grace = Duration::from_secs(fields.number("login_grace", 30..=3600).unwrap_or(120));
+    let polling_timeout = fields.number("oauth_device_token_polling_timeout", 1..=3600).map(Duration::from_secs);
+    let accounts = accounts?;
+    shadowing(fields, &mapping, &accounts);
+    Some(Config {
+        provider: provider?,
+        mapping,
+        policy,
+        accounts,
+        prompt,
+        services,
+        login_grace,
+        polling_timeout,
+        digest: [0; 32],
+    })
+}
+
+/// Only the store is served by this version, and only beside local users that are left alone.
+fn provisioning(fields: &mut Fields) {
+    let words = [("store", true), ("useradd", false), ("none", false)];
+    match (fields.has("provisioning"), fields.word("provisioning", &words)) {
+        (true, Some(false)) => {
+            fields.faults.push(Fault::NotSupported("provisioning: useradd and none".into()));
+        }
+        (false, _) => fields.faults.push(Fault::Conflict(
+            "\"provisioning\" must be written as \"store\": the other modes are not supported yet".into(),
+        )),
+        _ => {}
+    }
+    if fields.word("local_users", &[("ignore", true), ("allow", false)]) == Some(false) {
+        fields.faults.push(Fault::NotSupported("local_users: allow".into()));
+    }
+}
+
+fn provider(
+    fields: &mut Fields,
+    read_secret: &mut impl FnMut(&Path) -> Result<Vec<u8>, SecureFileError>,
+    warnings: &mut Vec<String>,
+) -> Option<Provider> {
+    let client_id = required(fields, "client_id");
+    let client_secret = client_secret(fields, read_secret);
+    let issuer = fields.text("issuer").and_then(|text| {
+        let issuer = Issuer::parse(&text).ok().filter(|_| is_https(&text));
+        if issuer.is_none() {
+            fields.fault("issuer", "an https URL of at most 255 characters");
+        }
+        issuer
+    });
+    let device_url = url(fields, "oauth_device_url");
+    let token_url = url(fields, "oauth_token_url");
+    let introspection_url = url(fields, "oauth_token_introspect_url");
+    if url(fields, "oauth_auth_url").is_some() {
+        warnings.push("oauth_auth_url is not used by the device flow: remove it".into());
+    }
+    if issuer.is_none() && !fields.has("issuer") {
+        for (key, value) in [("oauth_device_url", &device_url), ("oauth_token_url", &token_url)] {
+            if value.is_none() && !fields.has(key) {
+                fields.faults.push(Fault::Conflict(format!("without \"issuer\", \"{key}\" must be given")));
+            }
+        }
+    }
+    let validation = validation(fields, issuer.is_some(), introspection_url.is_some());
+    Some(Provider {
+        client_id: client_id?,
+        client_secret,
+        issuer,
+        device_url,
+        token_url,
+        introspection_url,
+        validation: validation?,
+        scopes: scopes(fields),
+        ca_file: absolute(fields, "ca_file"),
+        http_timeout: Duration::from_secs(fields.number("http_timeout", 1..=60).unwrap_or(10)),
+    })
+}
+
+fn validation(fields: &mut Fields, has_issuer: bool, has_introspection: bool) -> Option<Validation> {
+    let words = [("introspection", Validation::Introspection), ("id_token", Validation::IdToken)];
+    let written = fields.word("validation", &words);
+    match written {
+        None if fields.has("validation") => None,
+        Some(Validation::IdToken) if !has_issuer => {
+            fields.faults.push(Fault::Conflict("\"validation\": \"id_token\" needs \"issuer\"".into()));
+            None
+        }
+        Some(Validation::Introspection) if !has_issuer && !has_introspection => {
+            fields.faults.push(Fault::Conflict(
+                "\"validation\": \"introspection\" needs \"oauth_token_introspect_url\" or \"issuer\"".into(),
+            ));
+            None
+        }
+        Some(validation) => Some(validation),
+        // By what is given: an introspection endpoint that somebody wrote down is meant to be asked.
+        None if has_introspection => Some(Validation::Introspection),
+        None if has_issuer => Some(Validation::IdToken),
+        None => {
+            fields.faults.push(Fault::Conflict(
+                "\"issuer\" or \"oauth_token_introspect_url\" must be given: nothing could validate a token".into(),
+            ));
+            None
+        }
+    }
+}
+
+fn client_secret(
+    fields: &mut Fields,
+    read_secret: &mut impl FnMut(&Path) -> Result<Vec<u8>, SecureFileError>,
+) -> Option<Secret> {
+    let written = fields.text("client_secret").map(Secret::new);
+    let Some(file) = absolute(fields, "client_secret_file") else { return written };
+    if written.is_some() {
+        fields.faults.push(Fault::Conflict("\"client_secret\" and \"client_secret_file\" exclude each other".into()));
+    }
+    let secret = read_secret(&file).map_err(|error| error.to_string());
+    let text = secret.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "not UTF-8".into()));
+    match text {
+        Ok(text) if !text.is_empty() => Some(Secret::new(text)),
+        Ok(_) => fault(fields, "client_secret_file", "a file that is not empty"),
+        Err(error) => fault(fields, "client_secret_file", format!("a readable file ({error})")),
+    }
+}
+
+fn fault<T>(fields: &mut Fields, key: &str, expected: impl Into<String>) -> Option<T> {
+    fields.fault(key, expected);
+    None
+}
+
+fn required(fields: &mut Fields, key: &'static str) -> Option<String> {
+    if !fields.has(key) {
+        fields.faults.push(Fault::Missing(key));
+    }
+    fields.text(key)
+}
+
+/// RFC 6749 §3.3; both spellings of the earlier modules.
+fn scopes(fields: &mut Fields) -> Vec<String> {
+    let (scope, scopes) = (fields.text("scope"), fields.text("scopes"));
+    if scope.is_some() && scopes.is_some() && scope != scopes {
+        fields.faults.push(Fault::Conflict("\"scope\" and \"scopes\" contradict each other".into()));
+    }
+    let text = scope.or(scopes).unwrap_or_else(|| "openid profile".into());
+    text.split_ascii_whitespace().map(str::to_owned).collect()
+}
+
+fn mapping(fields: &mut Fields) -> Mapping {
+    let username_claims = fields.list("username_claims").unwrap_or_else(|| vec!["preferred_username".into()]);
+    if username_claims.is_empty() {
+        fields.fault("username_claims", "a list of at least one claim");
+    }
+    let domains = fields.list("domains").unwrap_or_default();
+    let strip = fields.word("username_map", &[("preserve", false), ("strip_domain", true)]).unwrap_or(false);
+    if strip && domains.len() != 1 {
+        // Two domains could hold two people of the same name.
+        fields.faults.push(Fault::Conflict("\"strip_domain\" needs exactly one domain in \"domains\"".into()));
+    }
+    if !strip && !domains.is_empty() {
+        fields.faults.push(Fault::Conflict("\"domains\" is used by \"username_map\": \"strip_domain\" only".into()));
+    }
+    Mapping {
+        username_claims,
+        preserve_case: fields.word("username_case", &[("lower", false), ("preserve", true)]).unwrap_or(false),
+        strip_domain: domains.into_iter().next().filter(|_| strip).map(|domain| domain.to_ascii_lowercase()),
+        subject_from_username: fields.boolean("subject_from_username", false),
+        groups_claim: fields.text("groups_claim").unwrap_or_else(|| "groups".into()),
+        group_map: group_map(fields),
+    }
+}
+
+fn group_map(fields: &mut Fields) -> BTreeMap<String, GroupName> {
+    let mut map = BTreeMap::new();
+    for (provider_id, value) in fields.object("group_map") {
+        match value.as_str().map(GroupName::parse_lower) {
+            Some(Ok(name)) if !map.values().any(|other| *other == name) => {
+                map.insert(provider_id, name);
+            }
+            _ => fields.fault("group_map", format!("a group name of its own for \"{provider_id}\"")),
+        }
+    }
+    map
+}
+
+fn policy(fields: &mut Fields, preserve_case: bool) -> Policy {
+    let names = fields.list("allowed_users").map(|users| {
+        let parse = if preserve_case { LoginName::parse } else { LoginName::parse_lower };
+        let (good, bad): (Vec<_>, Vec<_>) = users.iter().map(|user| parse(user)).partition(Result::is_ok);
+        if !bad.is_empty() {
+            fields.fault("allowed_users", "a list of login names");
+        }
+        good.into_iter().flatten().collect()
+    });
+    Policy {
+        allowed_groups: fields.list("allowed_groups"),
+        allowed_users: names,
+        max_confirmation_age: fields
+            .number("max_confirmation_age", 1..=36_500)
+            .and_then(|days| u32::try_from(days).ok()),
+    }
+}
+
+fn accounts(
+    fields: &mut Fields,
+    nsswitch: &str,
+    read_secret: &mut impl FnMut(&Path) -> Result<Vec<u8>, SecureFileError>,
+) -> Option<Accounts> {
+    let uid_range = range(fields, "uid_range", UID_RANGE);
+    let gid_range = range(fields, "gid_range", GID_RANGE);
+    if uid_range.overlaps(&gid_range) {
+        fields.faults.push(Fault::Conflict("\"uid_range\" and \"gid_range\" overlap".into()));
+    }
+    let home = fields.text("home").unwrap_or_else(|| "/home/{name}".into());
+    // The published database keeps home and shell of the longest name in one page.
+    let usable = home.len() <= 128 && home.matches("{name}").count() == 1 && !home.contains([':', ' ']);
+    if !home.starts_with('/') || !usable || home.split('/').any(|part| part == "..") {
+        fields.fault("home", "an absolute path of at most 128 bytes with {name} in it once, such as /home/{name}");
+    }
+    let shell = fields.text("shell").unwrap_or_else(|| "/bin/bash".into());
+    if !shell.starts_with('/') || shell.len() > 96 || shell.contains([':', ' ']) {
+        fields.fault("shell", "an absolute path of at most 96 bytes");
+    }
+    let people_group = fields.text("people_group").unwrap_or_else(|| "oauth2-users".into());
+    let people_group = match GroupName::parse_lower(&people_group) {
+        Ok(name) => Some(name),
+        Err(error) => fault(fields, "people_group", format!("a group name ({error})")),
+    };
+    let create = [("auto", CreateHome::Auto), ("yes", CreateHome::Yes), ("no", CreateHome::No)];
+    Some(Accounts {
+        uid_range,
+        gid_range,
+        id_key: id_key(fields, read_secret),
+        uid_overrides: uid_overrides(fields, &gid_range),
+        home,
+        shell,
+        create_home: fields.word("create_home", &create).unwrap_or(CreateHome::Auto),
+        skel: absolute(fields, "skel").unwrap_or_else(|| "/etc/skel".into()),
+        umask: umask(fields),
+        people_group: people_group?,
+        people_gid: Gid::new(gid_range.last()).ok()?,
+        first_login: first_login(fields, nsswitch),
+    })
+}
+
+/// An outage of another source must not turn its people into ours: beside one, strangers must be asked for.
+fn first_login(fields: &mut Fields, nsswitch: &str) -> Vec<String> {
+    fields.list("first_login").unwrap_or_else(|| {
+        let sources = nsswitch_sources(nsswitch, "passwd");
+        let harmless = sources.iter().all(|source| HARMLESS_SOURCES.contains(&source.as_str()));
+        if harmless { vec!["*@*".into()] } else { Vec::new() }
+    })
+}
+
+fn id_key(
+    fields: &mut Fields,
+    read_secret: &mut impl FnMut(&Path) -> Result<Vec<u8>, SecureFileError>,
+) -> IdKey {
+    let Some(file) = absolute(fields, "id_key_file") else { return IdKey::default() };
+    match read_secret(&file) {
+        Ok(key) if key.len() >= 16 => return IdKey::new(key),
+        Ok(_) => fields.fault("id_key_file", "a file of at least 16 bytes"),
+        Err(error) => fields.fault("id_key_file", format!("a readable file ({error})")),
+    }
+    IdKey::default()
+}
+
+fn uid_overrides(fields: &mut Fields, gid_range: &IdRange) -> BTreeMap<LoginName, Uid> {
+    let mut overrides = BTreeMap::new();
+    for (name, value) in fields.object("uid_overrides") {
+        let uid = value.as_u64().and_then(|uid| u32::try_from(uid).ok()).and_then(|uid| Uid::new(uid).ok());
+        // A pinned id may lie outside the range of people, but not where no person may be at all.
+        let uid = uid.filter(|uid| {
+            let alone = IdRange::new(uid.get(), uid.get().saturating_add(1)).is_ok();
+            alone && !gid_range.contains(uid.get()) && !overrides.values().any(|other| other == uid)
+        });
+        match (LoginName::parse(&name), uid) {
+            (Ok(name), Some(uid)) => {
+                overrides.insert(name, uid);
+            }
+            _ => fields.fault("uid_overrides", format!("a uid of its own, 1000 or more, for \"{name}\"")),
+        }
+    }
+    overrides
+}
+
+/// A string of octal digits, as in mkhomedir_helper(8).
+fn umask(fields: &mut Fields) -> u32 {
+    let Some(text) = fields.text("umask") else { return 0o077 };
+    match u32::from_str_radix(&text, 8) {
+        Ok(umask) if umask <= 0o777 => umask,
+        _ => fault(fields, "umask", "octal digits in quotes, such as \"0077\"").unwrap_or(0o077),
+    }
+}
+
+fn prompt(fields: &mut Fields, warnings: &mut Vec<String>) -> Prompt {
+    if fields.has("massages") {
+        warnings.push("\"massages\" is read as \"messages\": rename it".into());
+    }
+    if fields.has("prompt_style") {
+        fields.word("prompt_style", &[("enter", ())]);
+    }
+    let mut messages = Messages::default();
+    for (key, value) in fields.object("massages").into_iter().chain(fields.object("messages")) {
+        let place = match key.as_str() {
+            "prompt_complete" => &mut messages.prompt_complete,
+            "prompt_no_qr_complete" => &mut messages.prompt_no_qr_complete,
+            "prompt_incomplete" => &mut messages.prompt_incomplete,
+            "prompt_no_qr_incomplete" => &mut messages.prompt_no_qr_incomplete,
+            "prompt_code" => &mut messages.prompt_code,
+            "prompt_enter" => &mut messages.prompt_enter,
+            _ => {
+                fields.faults.push(Fault::Unknown { key: format!("messages.{key}"), nearest: None });
+                continue;
+            }
+        };
+        match value {
+            Value::String(text) => *place = Some(text),
+            _ => fields.fault(&format!("messages.{key}"), "a string"),
+        }
+    }
+    Prompt {
+        qr: fields.boolean("qr_enabled", true),
+        qr_complete: fields.boolean("qr_complete", false),
+        messages,
+    }
+}
+
+/// The people group is nobody else's.
+fn shadowing(fields: &mut Fields, mapping: &Mapping, accounts: &Accounts) {
+    if mapping.group_map.values().any(|name| *name == accounts.people_group) {
+        fields.fault("group_map", "free of the name of the people group");
+    }
+}
+
+fn range(fields: &mut Fields, key: &str, default: IdRange) -> IdRange {
+    let Some((first, last)) = fields.pair(key) else { return default };
+    match IdRange::new(first, last) {
+        Ok(range) => range,
+        Err(error) => fault(fields, key, format!("a range for people ({error})")).unwrap_or(default),
+    }
+}
+
+fn absolute(fields: &mut Fields, key: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(fields.text(key)?);
+    if path.is_absolute() { Some(path) } else { fault(fields, key, "an absolute path") }
+}
+
+fn url(fields: &mut Fields, key: &str) -> Option<String> {
+    let text = fields.text(key)?;
+    if is_https(&text) { Some(text) } else { fault(fields, key, "an https URL") }
+}
+
+/// https, or http to a loopback address (rule 6). The HTTP client parses the URL and holds it to the same rule.
+fn is_https(text: &str) -> bool {
+    let loopback = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
+    let local = |prefix: &&str| {
+        text.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+    };
+    text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+        || loopback.iter().any(local)
+}

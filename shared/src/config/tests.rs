@@ -1,0 +1,143 @@
+//! Whole configurations, as an administrator writes them.
+
+use super::*;
+use std::path::Path;
+
+fn load_text(text: &str) -> Result<Loaded, ConfigError> {
+    load_texts(text, &[], "passwd: files oauth2\n")
+}
+
+fn load_texts(text: &str, drop_ins: &[(&str, &str)], nsswitch: &str) -> Result<Loaded, ConfigError> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.json");
+    write(&path, text);
+    for (name, text) in drop_ins {
+        std::fs::create_dir_all(dir.path().join("config.d")).unwrap();
+        write(&dir.path().join("config.d").join(name), text);
+    }
+    load(&path, rustix::process::geteuid().as_raw(), nsswitch)
+}
+
+fn write(path: &Path, text: &str) {
+    crate::secure_file::replace(path, text.as_bytes(), 0o600).unwrap();
+}
+
+fn faults(text: &str) -> Vec<String> {
+    match load_text(text) {
+        Err(ConfigError::Faults { faults, .. }) => faults.iter().map(ToString::to_string).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+const SMALL: &str = r#"{"client_id": "c", "issuer": "https://idp.example", "provisioning": "store"}"#;
+
+#[test]
+fn the_smallest_configuration_gets_every_default() {
+    let config = load_text(SMALL).unwrap().config;
+    assert_eq!(config.provider.validation, Validation::IdToken);
+    assert_eq!(config.provider.scopes, ["openid", "profile"]);
+    assert_eq!(config.accounts.first_login, ["*@*"]);
+    assert_eq!(config.accounts.home, "/home/{name}");
+    assert_eq!(config.accounts.umask, 0o077);
+    assert_eq!(config.services, ["sshd"]);
+    assert_eq!(config.login_grace, Duration::from_secs(120));
+    assert_eq!(config.accounts.people_gid.get(), 2_147_352_575);
+}
+
+#[test]
+fn an_earlier_modules_configuration_is_read_as_it_is_but_for_the_mode() {
+    let text = r#"{"client_id": "c", "client_secret": "hunter2", "oauth_auth_url": "https://i/a",
+        "oauth_device_url": "https://i/d", "oauth_token_url": "https://i/t",
+        "oauth_token_introspect_url": "https://i/n", "oauth_device_token_polling_timeout": null,
+        "scopes": "openid profile", "qr_enabled": false, "massages": {"prompt_enter": "Go"}, "provisioning": "store"}"#;
+    let loaded = load_text(text).unwrap();
+    assert_eq!(loaded.config.provider.validation, Validation::Introspection);
+    assert_eq!(loaded.config.prompt.messages.prompt_enter.as_deref(), Some("Go"));
+    assert!(!loaded.config.prompt.qr);
+    assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);
+    assert!(!format!("{:?}", loaded.config).contains("hunter2"));
+}
+
+#[test]
+fn every_fault_is_reported_at_once() {
+    let faults = faults(
+        r#"{"issuer": "http://idp.example", "alowed_users": [], "tenant_id": "t", "qr_enabled": "yes",
+            "uid_range": [60000, 70000], "umask": 77, "provisioning": "useradd"}"#,
+    );
+    for part in [
+        "\"client_id\" is missing",
+        "\"issuer\" must be an https URL",
+        "unknown key \"alowed_users\", did you mean \"allowed_users\"?",
+        "\"tenant_id\" is not supported yet",
+        "\"qr_enabled\" must be true or false",
+        "\"uid_range\" must be a range for people",
+        "\"umask\" must be",
+        "provisioning: useradd and none\" is not supported yet",
+    ] {
+        assert!(faults.iter().any(|fault| fault.contains(part)), "{part}: {faults:?}");
+    }
+}
+
+#[test]
+fn nothing_that_could_not_be_validated_is_accepted() {
+    let device = r#""oauth_device_url": "https://i/d", "oauth_token_url": "https://i/t""#;
+    let lone = faults(&format!(r#"{{"client_id": "c", "provisioning": "store", {device}}}"#));
+    assert!(lone[0].contains("nothing could validate a token"), "{lone:?}");
+    let half = faults(r#"{"client_id": "c", "provisioning": "store", "oauth_token_introspect_url": "https://i/n"}"#);
+    assert_eq!(half.len(), 2, "{half:?}");
+    let plain = faults(r#"{"client_id": "c", "provisioning": "store", "issuer": "http://127.0.0.1.evil.example"}"#);
+    assert!(plain[0].contains("https"), "{plain:?}");
+}
+
+#[test]
+fn a_broken_text_names_line_and_column_and_a_missing_one_says_not_configured() {
+    assert!(faults("{\n")[0].starts_with("line 2, column 0") || faults("{\n")[0].starts_with("line 1"));
+    let missing = load(Path::new("/nonexistent/config.json"), 0, "");
+    assert!(matches!(missing, Err(ConfigError::NotConfigured(_))));
+}
+
+#[test]
+fn drop_ins_are_laid_over_the_configuration_in_the_order_of_their_names() {
+    let over = [
+        ("20-b.json", r#"{"shell": "/bin/zsh", "messages": {"prompt_code": "x"}}"#),
+        ("10-a.json", r#"{"shell": "/bin/sh", "messages": {"prompt_enter": "y"}}"#),
+        ("notes.txt", "no JSON"),
+    ];
+    let config = load_texts(SMALL, &over, "").unwrap().config;
+    assert_eq!(config.accounts.shell, "/bin/zsh");
+    assert_eq!(config.prompt.messages.prompt_code.as_deref(), Some("x"));
+    assert_eq!(config.prompt.messages.prompt_enter.as_deref(), Some("y"));
+}
+
+#[test]
+fn beside_another_directory_service_no_stranger_is_prospective_unasked() {
+    let nsswitch = "passwd: files oauth2 sss\n";
+    assert!(load_texts(SMALL, &[], nsswitch).unwrap().config.accounts.first_login.is_empty());
+    let asked = SMALL.replace('}', r#", "first_login": ["*"]}"#);
+    assert_eq!(load_texts(&asked, &[], nsswitch).unwrap().config.accounts.first_login, ["*"]);
+}
+
+#[test]
+fn a_change_of_the_configuration_or_of_the_id_key_changes_the_digest() {
+    let digest = |text: &str| load_text(text).unwrap().config.digest;
+    assert_eq!(digest(SMALL), digest(&SMALL.replace(": ", ":")));
+    assert_ne!(digest(SMALL), digest(&SMALL.replace('}', r#", "shell": "/bin/sh"}"#)));
+}
+
+#[test]
+fn two_secrets_two_scopes_and_two_domains_contradict_each_other() {
+    let base = SMALL.trim_end_matches('}');
+    let cases = [
+        (r#""scope": "a", "scopes": "b""#, "contradict each other"),
+        (r#""username_map": "strip_domain", "domains": ["a", "b"]"#, "exactly one domain"),
+        (r#""domains": ["a"]"#, "strip_domain"),
+        (r#""group_map": {"a": "x", "b": "x"}"#, "a group name of its own"),
+        (r#""group_map": {"a": "oauth2-users"}"#, "people group"),
+        (r#""home": "/home""#, "{name}"),
+        (r#""uid_overrides": {"ann": 70000, "bob": 70000}"#, "a uid of its own"),
+    ];
+    for (extra, part) in cases {
+        let faults = faults(&format!("{base}, {extra}}}"));
+        assert!(faults.iter().any(|fault| fault.contains(part)), "{extra}: {faults:?}");
+    }
+}

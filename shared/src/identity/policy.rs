@@ -1,0 +1,70 @@
+//! Claims and configuration -> decision; each rule has a name. Pure.
+
+use super::claims::Claims;
+use super::mapping::{self, MappingError};
+use crate::config::Config;
+use crate::types::LoginName;
+
+/// A person who is who they say, and may come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// The requested name, which is also the mapped one.
+    pub name: LoginName,
+    /// (provider id, local name) of the mapped groups.
+    pub groups: Vec<(String, crate::types::GroupName)>,
+}
+
+/// Which rule said no.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// The provider's name is no name here.
+    #[error(transparent)]
+    Mapping(#[from] MappingError),
+    /// Somebody else approved (rule 4).
+    #[error("the person who approved is {approved}")]
+    WrongPerson {
+        /// The login name of whoever approved.
+        approved: LoginName,
+    },
+    /// `allowed_users`.
+    #[error("the name is not in allowed_users")]
+    NotAllowedUser,
+    /// `allowed_groups`.
+    #[error("the person is in none of allowed_groups")]
+    NotInAllowedGroup,
+    /// `allowed_groups`, and the provider sent no group at all.
+    #[error("allowed_groups is set, but the provider sent no groups: let it put groups into the claim {claim:?}")]
+    NoGroups {
+        /// `groups_claim`.
+        claim: String,
+    },
+}
+
+/// Every rule, in order; the first that says no ends it.
+///
+/// # Errors
+/// The rule that said no.
+pub fn decide(claims: &Claims, requested: &LoginName, config: &Config) -> Result<Allowed, Denied> {
+    let name = mapping::login_name(claims, &config.mapping)?;
+    if name != *requested {
+        return Err(Denied::WrongPerson { approved: name });
+    }
+    if !permits_user(&name, config) {
+        return Err(Denied::NotAllowedUser);
+    }
+    if let Some(allowed) = &config.policy.allowed_groups {
+        if claims.groups.is_empty() {
+            return Err(Denied::NoGroups { claim: config.mapping.groups_claim.clone() });
+        }
+        if !claims.groups.iter().any(|group| allowed.contains(group)) {
+            return Err(Denied::NotInAllowedGroup);
+        }
+    }
+    Ok(Allowed { groups: mapping::groups(claims, &config.mapping), name })
+}
+
+/// `allowed_users` alone: the rule that the publisher can evaluate without claims.
+#[must_use]
+pub fn permits_user(name: &LoginName, config: &Config) -> bool {
+    config.policy.allowed_users.as_ref().is_none_or(|users| users.contains(name))
+}

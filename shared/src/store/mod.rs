@@ -1,0 +1,185 @@
+//! The live store: SQLite, root only (design, section 6). Nobody but root's processes may ever open it; what others
+//! may know is published ([`publish`]).
+
+mod people;
+pub mod publish;
+mod schema;
+mod sign_in;
+mod snapshot_file;
+
+pub use people::{Person, RowState, Tombstone};
+pub use schema::VERSION;
+pub use sign_in::{GroupClaim, RecordError, Recorded, SignIn};
+
+use crate::secure_file::SecureFileError;
+use rusqlite::{Connection, OpenFlags};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where the store and what is published of it live.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The live store.
+    pub store: PathBuf,
+    /// Serialises publications.
+    pub lock: PathBuf,
+    /// The parameters of prospective entries.
+    pub first_login: PathBuf,
+    /// The published database.
+    pub nss_db: PathBuf,
+    /// uid that every file must belong to.
+    pub owner: u32,
+}
+
+impl Places {
+    /// The places of a machine; `root` is `/`, or the directory of an image.
+    #[must_use]
+    pub fn under(root: &Path) -> Self {
+        let place = |path: &str| root.join(path.trim_start_matches('/'));
+        Self {
+            store: place(crate::paths::STORE),
+            lock: place(crate::paths::PUBLISH_LOCK),
+            first_login: place(crate::paths::FIRST_LOGIN),
+            nss_db: place(crate::paths::NSS_DB),
+            owner: crate::secure_file::ROOT,
+        }
+    }
+}
+
+/// How long a writer waits for another one.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Why the store could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is none.
+    #[error("{0} does not exist: run oauth2ctl store migrate")]
+    Missing(PathBuf),
+    /// It, or its directory, is not trustworthy.
+    #[error(transparent)]
+    File(#[from] SecureFileError),
+    /// It was made by an older version.
+    #[error("the store has schema {found}, this version needs {needed}: run oauth2ctl store migrate")]
+    NotMigrated {
+        /// Its schema.
+        found: usize,
+        /// Ours.
+        needed: usize,
+    },
+    /// It was made by a version that does not serve this one any more.
+    #[error("the store has schema {found}, which this version cannot use: upgrade the package")]
+    TooNew {
+        /// Its schema.
+        found: usize,
+    },
+    /// It holds something this code would never have written.
+    #[error("the store is damaged ({0}): run oauth2ctl store check")]
+    Damaged(&'static str),
+    /// SQLite's own error: busy, full, read-only, corrupt.
+    #[error("the store cannot be used: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The system's error.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// The open store. Made, used and dropped within one call of the host.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+}
+
+impl Store {
+    /// Opens the store that is there.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn open(places: &Places) -> Result<Self, StoreError> {
+        check_file(&places.store, places.owner)?;
+        let store = Self { connection: connect(&places.store)? };
+        schema::check(&store.connection)?;
+        Ok(store)
+    }
+
+    /// Opens the store, making or migrating it first. Returns how many migrations were applied.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn migrate(places: &Places) -> Result<(Self, usize), StoreError> {
+        make(places)?;
+        check_file(&places.store, places.owner)?;
+        let mut connection = connect(&places.store)?;
+        let applied = schema::migrate(&mut connection)?;
+        schema::check(&connection)?;
+        Ok((Self { connection }, applied))
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    // temp_store: SQLite would otherwise look for a directory in the environment of the host process.
+    connection.execute_batch(
+        "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; PRAGMA synchronous = FULL;",
+    )?;
+    Ok(connection)
+}
+
+/// The directory is root's own; within it nobody can exchange the file between this look and SQLite's open.
+fn check_file(path: &Path, owner: u32) -> Result<(), StoreError> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    for (path, forbidden, is_file) in [(directory, 0o022, false), (path, 0o066, true)] {
+        let metadata = std::fs::symlink_metadata(path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => StoreError::Missing(path.to_owned()),
+            _ => StoreError::Io { path: path.to_owned(), source },
+        })?;
+        if metadata.is_file() != is_file || metadata.is_dir() == is_file {
+            return Err(SecureFileError::NotRegular(path.to_owned()).into());
+        }
+        if metadata.uid() != owner {
+            let (owner, expected) = (metadata.uid(), owner);
+            return Err(SecureFileError::Owner { path: path.to_owned(), owner, expected }.into());
+        }
+        let mode = metadata.mode() & 0o7777;
+        if mode & forbidden != 0 {
+            return Err(SecureFileError::Writable { path: path.to_owned(), mode }.into());
+        }
+    }
+    Ok(())
+}
+
+/// The directories and an empty store, with their modes from the first moment on.
+fn make(places: &Places) -> Result<(), StoreError> {
+    let io = |path: &Path, source| StoreError::Io { path: path.to_owned(), source };
+    for (file, mode) in [(&places.nss_db, 0o755), (&places.store, 0o700)] {
+        let directory = file.parent().unwrap_or(Path::new("/"));
+        match std::fs::DirBuilder::new().mode(mode).create(directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(io(directory, error)),
+            Err(_) => {}
+            // The umask of whoever calls must not decide who can resolve names.
+            Ok(()) => set_mode(directory, mode).map_err(|source| io(directory, source))?,
+        }
+    }
+    let store = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&places.store);
+    match store {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(io(&places.store, error)),
+        _ => Ok(()),
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
+
+#[cfg(test)]
+mod tests;

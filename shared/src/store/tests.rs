@@ -1,0 +1,342 @@
+//! Store -> publication -> reader, in a temporary directory.
+
+use super::publish::{Inputs, LOCKED_SHELL, Published, Want, first_login_parameters, publish};
+use super::*;
+use crate::clock::{Clock, Day, SystemClock};
+use crate::config::{self, Config};
+use crate::etc::LocalNames;
+use crate::identity::account::Account;
+use crate::secure_file;
+use crate::snapshot::{MappedFile, Snapshot, State};
+use crate::types::{Gid, GroupName, Issuer, LoginName, Subject, Uid};
+use std::path::PathBuf;
+
+struct Machine {
+    dir: tempfile::TempDir,
+    places: Places,
+    config: Config,
+    local: LocalNames,
+}
+
+fn machine(extra: &str) -> Machine {
+    let dir = tempfile::tempdir().unwrap();
+    let owner = rustix::process::geteuid().as_raw();
+    let state = dir.path().join("state");
+    let private = state.join("private");
+    let places = Places {
+        store: private.join("store.db"),
+        lock: private.join("publish.lock"),
+        first_login: private.join("first-login"),
+        nss_db: state.join("nss.db"),
+        owner,
+    };
+    let path = dir.path().join("config.json");
+    let json = format!(
+        r#"{{"client_id":"c","issuer":"https://i","provisioning":"store","group_map":{{"s":"idp-staff"}}{extra}}}"#
+    );
+    std::fs::write(&path, json).unwrap();
+    let config = config::load(&path, owner, "passwd: files oauth2\n").unwrap().config;
+    Store::migrate(&places).unwrap();
+    Machine { dir, places, config, local: LocalNames::parse(b"root:x:0:0::/:/bin/sh\n", b"adm:x:4:\n") }
+}
+
+fn account(name: &str, uid: u32) -> Account {
+    let uid = Uid::new(uid).unwrap();
+    Account {
+        name: LoginName::parse(name).unwrap(),
+        uid,
+        gid: Gid::from(uid),
+        gecos: String::new(),
+        home: format!("/home/{name}"),
+        shell: "/bin/bash".into(),
+        supplementary: Vec::new(),
+    }
+}
+
+fn staff(gid: u32) -> GroupClaim {
+    GroupClaim { provider_id: "s".into(), name: GroupName::parse("idp-staff").unwrap(), gid: Gid::new(gid).unwrap() }
+}
+
+impl Machine {
+    fn sign_in(&self, name: &str, uid: u32, subject: &str, groups: &[GroupClaim]) -> Result<Recorded, RecordError> {
+        self.sign_in_on(Day(20_000), name, uid, subject, groups)
+    }
+
+    fn sign_in_on(
+        &self,
+        today: Day,
+        name: &str,
+        uid: u32,
+        subject: &str,
+        groups: &[GroupClaim],
+    ) -> Result<Recorded, RecordError> {
+        let publish_day = self.config.policy.max_confirmation_age.is_some();
+        Store::open(&self.places).unwrap().record(&SignIn {
+            account: &account(name, uid),
+            issuer: &Issuer::parse("https://i").unwrap(),
+            subject: &Subject::parse(subject).unwrap(),
+            groups,
+            today,
+            now: 1,
+            publish_day,
+        })
+    }
+
+    fn publish(&self, want: Want) -> Published {
+        let inputs = Inputs { config: &self.config, local: &self.local };
+        publish(&self.places, &inputs, want, &SystemClock::new()).unwrap()
+    }
+
+    fn open(&self) -> MappedFile {
+        MappedFile::open_owned_by(self.places.nss_db.to_str().unwrap(), self.places.owner).unwrap()
+    }
+
+    fn integrity(&self) -> String {
+        let connection = rusqlite::Connection::open(&self.places.nss_db).unwrap();
+        connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap()
+    }
+
+    fn leftovers(&self) -> Vec<PathBuf> {
+        let state = self.places.nss_db.parent().unwrap();
+        let files = std::fs::read_dir(state).unwrap().map(|entry| entry.unwrap().path());
+        files.filter(|path| path.is_file() && *path != self.places.nss_db).collect()
+    }
+}
+
+#[test]
+fn a_first_sign_in_is_recorded_published_and_read() {
+    let m = machine("");
+    let recorded = m.sign_in("ann", 5000, "s1", &[staff(6000)]).unwrap();
+    assert!(recorded.first);
+    assert_eq!(recorded.added, ["idp-staff"]);
+    assert_eq!(m.publish(Want::Generation(recorded.generation)), Published::Rebuilt);
+    let file = m.open();
+    let snapshot = Snapshot::open(file.bytes()).unwrap();
+    let ann = snapshot.person_by_name(b"ann").unwrap().unwrap();
+    assert_eq!((ann.uid.get(), ann.state, ann.visible, ann.private_group), (5000, State::Confirmed, true, true));
+    let people = m.config.accounts.people_gid.get();
+    assert_eq!(ann.supplementary().collect::<Result<Vec<_>, _>>().unwrap(), [6000, people]);
+    assert_eq!(snapshot.person_by_uid(5000).unwrap().unwrap().name, "ann");
+    assert_eq!(snapshot.group_by_gid(6000).unwrap().unwrap().members().unwrap(), ["ann"]);
+    assert_eq!(snapshot.group_by_name(b"oauth2-users").unwrap().unwrap().gid, people);
+    assert_eq!(m.integrity(), "ok");
+    assert!(m.leftovers().is_empty());
+}
+
+#[test]
+fn the_published_file_holds_no_subject_and_sqlite_does_not_write_to_it() {
+    let m = machine("");
+    m.sign_in("ann", 5000, "a-very-private-subject", &[]).unwrap();
+    m.publish(Want::Rebuild);
+    let bytes = std::fs::read(&m.places.nss_db).unwrap();
+    assert!(!bytes.windows(22).any(|window| window == b"a-very-private-subject"));
+    let connection = rusqlite::Connection::open(&m.places.nss_db).unwrap();
+    assert!(connection.execute("DELETE FROM passwd", []).is_err());
+}
+
+#[test]
+fn a_repeated_sign_in_changes_and_publishes_nothing() {
+    let m = machine("");
+    let first = m.sign_in("ann", 5000, "s1", &[staff(6000)]).unwrap();
+    m.publish(Want::Generation(first.generation));
+    let before = std::fs::metadata(&m.places.nss_db).unwrap();
+    let again = m.sign_in_on(Day(20_001), "ann", 5000, "s1", &[staff(6000)]).unwrap();
+    assert!(!again.first && again.added.is_empty() && again.removed.is_empty());
+    assert_eq!(m.publish(Want::Generation(again.generation)), Published::Current);
+    let after = std::fs::metadata(&m.places.nss_db).unwrap();
+    assert_eq!(before.modified().unwrap(), after.modified().unwrap());
+}
+
+#[test]
+fn a_second_person_is_patched_in_and_the_retired_file_is_marked() {
+    let m = machine("");
+    m.sign_in("ann", 5000, "s1", &[staff(6000)]).unwrap();
+    m.publish(Want::Rebuild);
+    let old = m.open();
+    assert!(!old.is_retired());
+    let recorded = m.sign_in("bob", 5001, "s2", &[staff(6000)]).unwrap();
+    assert_eq!(m.publish(Want::Generation(recorded.generation)), Published::Patched);
+    assert!(old.is_retired());
+    let file = m.open();
+    let snapshot = Snapshot::open(file.bytes()).unwrap();
+    assert_eq!(snapshot.group_by_name(b"idp-staff").unwrap().unwrap().members().unwrap(), ["ann", "bob"]);
+    assert_eq!(snapshot.header().unwrap().people, 2);
+    assert_eq!(m.integrity(), "ok");
+}
+
+#[test]
+fn a_group_that_the_provider_takes_away_is_gone() {
+    let m = machine("");
+    m.sign_in("ann", 5000, "s1", &[staff(6000)]).unwrap();
+    m.publish(Want::Rebuild);
+    let recorded = m.sign_in("ann", 5000, "s1", &[]).unwrap();
+    assert_eq!(recorded.removed, ["idp-staff"]);
+    m.publish(Want::Generation(recorded.generation));
+    let file = m.open();
+    let snapshot = Snapshot::open(file.bytes()).unwrap();
+    assert!(snapshot.group_by_name(b"idp-staff").unwrap().unwrap().members().unwrap().is_empty());
+    let ann = snapshot.person_by_name(b"ann").unwrap().unwrap();
+    assert_eq!(ann.supplementary().count(), 1);
+}
+
+#[test]
+fn bindings_that_do_not_hold_are_refused() {
+    let m = machine("");
+    m.sign_in("ann", 5000, "s1", &[]).unwrap();
+    assert!(matches!(m.sign_in("ann", 5000, "s2", &[]), Err(RecordError::SubjectMismatch)));
+    assert!(matches!(m.sign_in("anna", 5002, "s1", &[]), Err(RecordError::KnownAs(name)) if name.as_str() == "ann"));
+    assert!(matches!(m.sign_in("bob", 5000, "s3", &[]), Err(RecordError::UidCollision)));
+    assert!(matches!(m.sign_in("ann", 5005, "s1", &[]), Err(RecordError::AccountChanged)));
+}
+
+#[test]
+fn a_removed_name_and_uid_stay_taken() {
+    let m = machine("");
+    m.sign_in("ann", 5000, "s1", &[staff(6000)]).unwrap();
+    m.publish(Want::Rebuild);
+    let mut store = Store::open(&m.places).unwrap();
+    let ann = LoginName::parse("ann").unwrap();
+    assert!(store.remove(&ann, 2, "root").unwrap());
+    assert!(!store.remove(&ann, 2, "root").unwrap());
+    assert_eq!(m.publish(Want::Generation(2)), Published::Patched);
+    let file = m.open();
+    let snapshot = Snapshot::open(file.bytes()).unwrap();
+    assert!(snapshot.person_by_name(b"ann").unwrap().is_none());
+    assert!(snapshot.name_is_tombstoned(b"ann").unwrap() && snapshot.uid_is_tombstoned(5000).unwrap());
+    assert!(snapshot.group_by_name(b"idp-staff").unwrap().unwrap().members().unwrap().is_empty());
+    assert!(matches!(m.sign_in("ann", 5000, "s1", &[]), Err(RecordError::Tombstoned)));
+    assert!(matches!(m.sign_in("bob", 5000, "s2", &[]), Err(RecordError::Tombstoned)));
+}
+
+#[test]
+fn a_published_file_that_does_not_add_up_is_made_anew() {
+    let m = machine("");
+    m.sign_in("ann", 5000, "s1", &[]).unwrap();
+    m.publish(Want::Rebuild);
+    // Somebody takes a row out behind our back: header and rows contradict each other from now on.
+    let mut bytes = std::fs::read(&m.places.nss_db).unwrap();
+    bytes[18] = 1;
+    std::fs::write(&m.places.nss_db, bytes).unwrap();
+    rusqlite::Connection::open(&m.places.nss_db).unwrap().execute("DELETE FROM passwd WHERE uid = 5000", []).unwrap();
+    let recorded = m.sign_in("bob", 5001, "s2", &[]).unwrap();
+    assert_eq!(m.publish(Want::Generation(recorded.generation)), Published::Rebuilt);
+    let file = m.open();
+    assert!(Snapshot::open(file.bytes()).unwrap().person_by_uid(5000).unwrap().is_some());
+}
+
+#[test]
+fn a_name_or_gid_of_the_machine_is_not_redefined() {
+    let mut m = machine("");
+    m.sign_in("ann", 5000, "s1", &[staff(6000)]).unwrap();
+    m.local = LocalNames::parse(b"ann:x:1000:1000::/:/bin/sh\n", b"idp-staff:x:99:\noauth2-users:x:998:\n");
+    m.publish(Want::Rebuild);
+    let file = m.open();
+    let snapshot = Snapshot::open(file.bytes()).unwrap();
+    let ann = snapshot.person_by_name(b"ann").unwrap().unwrap();
+    assert!(!ann.visible && !ann.private_group);
+    assert!(snapshot.group_by_name(b"idp-staff").unwrap().is_none());
+    assert!(snapshot.group_by_name(b"oauth2-users").unwrap().is_none());
+    assert_eq!(snapshot.header().unwrap().group_rows, 0);
+    assert!(ann.supplementary().any(|gid| gid == Ok(998)), "membership goes by the machine's own gid");
+}
+
+#[test]
+fn probes_come_and_go_without_a_trace() {
+    let m = machine("");
+    let mut store = Store::open(&m.places).unwrap();
+    let probes = [
+        (account("oauth2-probe-a", 7000), RowState::Reserved),
+        (account("oauth2-probe-b", 7001), RowState::Confirmed),
+    ];
+    store.set_probes(&probes, 1).unwrap();
+    m.publish(Want::Generation(1));
+    let file = m.open();
+    let person = Snapshot::open(file.bytes()).unwrap().person_by_name(b"oauth2-probe-b").unwrap().unwrap();
+    assert_eq!(person.state, State::Confirmed);
+    assert!(matches!(m.sign_in("oauth2-probe-b", 7001, "s", &[]), Err(RecordError::Locked)));
+    store.set_probes(&[], 2).unwrap();
+    assert_eq!(m.publish(Want::Generation(2)), Published::Rebuilt);
+    let file = m.open();
+    let snapshot = Snapshot::open(file.bytes()).unwrap();
+    assert!(snapshot.person_by_uid(7001).unwrap().is_none());
+    assert!(!snapshot.name_is_tombstoned(b"oauth2-probe-b").unwrap());
+}
+
+#[test]
+fn a_day_is_published_only_where_an_age_is_configured() {
+    for (extra, expected) in [("", Published::Current), (r#","max_confirmation_age":30"#, Published::Patched)] {
+        let m = machine(extra);
+        m.sign_in("ann", 5000, "s1", &[]).unwrap();
+        m.publish(Want::Rebuild);
+        let recorded = m.sign_in_on(Day(20_001), "ann", 5000, "s1", &[]).unwrap();
+        assert_eq!(m.publish(Want::Generation(recorded.generation)), expected);
+    }
+}
+
+#[test]
+fn people_whom_the_policy_shuts_out_are_published_as_denied() {
+    let m = machine(r#","allowed_users":["bob"]"#);
+    m.sign_in("ann", 5000, "s1", &[]).unwrap();
+    m.publish(Want::Rebuild);
+    let file = m.open();
+    let ann = Snapshot::open(file.bytes()).unwrap().person_by_name(b"ann").unwrap().unwrap();
+    assert_eq!(ann.state, State::Denied);
+    assert_ne!(ann.shell, LOCKED_SHELL.as_bytes());
+}
+
+#[test]
+fn a_publication_refreshes_the_parameters_but_never_makes_them() {
+    let m = machine("");
+    m.publish(Want::Rebuild);
+    assert!(!m.places.first_login.exists());
+    let inputs = Inputs { config: &m.config, local: &m.local };
+    let mut old = first_login_parameters(&inputs, "oauth2").unwrap();
+    old.config_digest = [0; 32];
+    secure_file::replace(&m.places.first_login, old.to_text().as_bytes(), 0o600).unwrap();
+    m.publish(Want::Rebuild);
+    let text = std::fs::read_to_string(&m.places.first_login).unwrap();
+    let new = crate::first_login::FirstLogin::parse(&text).unwrap();
+    assert_eq!(new.config_digest, m.config.digest);
+}
+
+#[test]
+fn twenty_sign_ins_at_once_share_publications_and_all_are_there() {
+    let m = machine("");
+    std::thread::scope(|scope| {
+        for n in 0..20 {
+            let m = &m;
+            scope.spawn(move || {
+                let name = format!("user{n}");
+                let recorded = m.sign_in(&name, 5000 + n, &name, &[staff(6000)]).unwrap();
+                m.publish(Want::Generation(recorded.generation));
+                let file = m.open();
+                let found = Snapshot::open(file.bytes()).unwrap().person_by_name(name.as_bytes()).unwrap();
+                assert_eq!(found.unwrap().uid.get(), 5000 + n);
+            });
+        }
+    });
+    let file = m.open();
+    let group = Snapshot::open(file.bytes()).unwrap().group_by_gid(6000).unwrap().unwrap();
+    assert_eq!(group.members().unwrap().len(), 20);
+    assert_eq!(m.integrity(), "ok");
+}
+
+#[test]
+fn a_store_that_others_can_reach_or_that_is_missing_is_refused() {
+    let m = machine("");
+    set_mode(&m.places.store, 0o644).unwrap();
+    assert!(matches!(Store::open(&m.places), Err(StoreError::File(_))));
+    std::fs::remove_file(&m.places.store).unwrap();
+    assert!(matches!(Store::open(&m.places), Err(StoreError::Missing(_))));
+    std::fs::write(&m.places.store, "no database").unwrap();
+    set_mode(&m.places.store, 0o600).unwrap();
+    assert!(matches!(Store::open(&m.places), Err(StoreError::Sqlite(_))));
+    drop(m.dir);
+}
+
+#[test]
+fn migrating_twice_does_nothing_the_second_time() {
+    let m = machine("");
+    assert_eq!(Store::migrate(&m.places).unwrap().1, 0);
+    assert!(SystemClock::new().unix_seconds() > 1_700_000_000);
+}
