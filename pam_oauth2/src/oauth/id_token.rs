@@ -1,0 +1,186 @@
+//! Verification of the id_token (OpenID Connect Core §3.1.3.7, RFC 7519, RFC 8725); rule 1 of the design.
+
+use super::jwks::KeySet;
+use super::verified::{ClaimMap, seconds};
+use jsonwebtoken::crypto::{CryptoProvider, aws_lc};
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header};
+use serde_json::Value;
+use shared::types::Issuer;
+
+/// How far the provider's clock and ours may be apart, in seconds.
+const LEEWAY: u64 = 60;
+
+/// Asymmetric signatures, and nothing else: no `none`, no `HS*`. (ES512 is unknown to the crate.)
+const ALGORITHMS: [Algorithm; 9] = [
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
+
+/// The rule an id_token breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenFault {
+    /// The token answer holds none.
+    #[error("the provider sent none (is openid among the scopes?)")]
+    Absent,
+    /// No JWS in compact form, or no JSON in it.
+    #[error("no signed JSON Web Token")]
+    Malformed,
+    /// An algorithm that is not allowed: `none`, `HS*`, or an unknown one.
+    #[error("its alg is none of RS, PS, ES256, ES384, EdDSA")]
+    Algorithm,
+    /// `crit`: it wants extensions understood, and none are (RFC 7515 §4.1.11).
+    #[error("it has a crit header")]
+    Critical,
+    /// No `kid`.
+    #[error("it has no kid")]
+    NoKeyId,
+    /// A `kid` that is not in the key set, fetched anew.
+    #[error("its kid is not in the key set")]
+    UnknownKey,
+    /// The key named by `kid` is of another kind, another algorithm's, or not for signatures.
+    #[error("the key of its kid is not one for its alg and for signatures")]
+    UnfitKey,
+    /// An RSA key of less than 2048 bits.
+    #[error("the key of its kid has fewer than 2048 bits")]
+    SmallKey,
+    /// The signature is not the key's.
+    #[error("the signature is wrong")]
+    Signature,
+    /// A claim is missing, or of another JSON type.
+    #[error("{0} is missing or malformed")]
+    Claim(&'static str),
+    /// `iss` is not the configured issuer.
+    #[error("iss is not the configured issuer")]
+    Issuer,
+    /// `aud` does not hold the client id.
+    #[error("aud is not this client")]
+    Audience,
+    /// `azp` is another client, or missing although there are several audiences.
+    #[error("azp is not this client")]
+    AuthorizedParty,
+    /// `exp` is past.
+    #[error("it has expired (is the clock right?)")]
+    Expired,
+    /// `nbf` is to come.
+    #[error("it is not valid yet (is the clock right?)")]
+    NotYetValid,
+    /// `iat` is before this login's start: a token of another login.
+    #[error("it was issued before this login began (is the clock right?)")]
+    Stale,
+}
+
+/// What the token of this login must say. Times are seconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected<'a> {
+    pub(super) issuer: &'a Issuer,
+    pub(super) client_id: &'a str,
+    /// When this login asked for its code.
+    pub(super) started: u64,
+    pub(super) now: u64,
+}
+
+/// The claims of `token`, if every rule holds.
+///
+/// # Errors
+/// The rule it breaks. [`TokenFault::UnknownKey`] is worth one more look with a new key set.
+pub(super) fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<ClaimMap, TokenFault> {
+    // Explicit, for a second backend that some crate's feature switches on would otherwise make the first use panic.
+    // `Err` means that it was installed before.
+    let _ = CryptoProvider::install_default(&aws_lc::DEFAULT_PROVIDER);
+    let header = decode_header(token).map_err(|error| header_fault(error.kind()))?;
+    let kid = check_header(&header)?;
+    let key = keys.find(kid, header.alg)?;
+    let claims = decode::<ClaimMap>(token, &key, &validation(header.alg, expected))
+        .map_err(|error| decode_fault(error.kind()))?
+        .claims;
+    check_parties(&claims, expected)?;
+    check_times(&claims, expected)?;
+    Ok(claims)
+}
+
+fn check_header(header: &Header) -> Result<&str, TokenFault> {
+    if !ALGORITHMS.contains(&header.alg) {
+        return Err(TokenFault::Algorithm);
+    }
+    if header.crit.is_some() {
+        return Err(TokenFault::Critical);
+    }
+    header.kid.as_deref().filter(|kid| !kid.is_empty()).ok_or(TokenFault::NoKeyId)
+}
+
+/// Signature, `aud` and `iss` are the crate's to check, which by default takes a token without them. Times are ours
+/// ([`check_times`]): the crate reads the system's clock itself, and overflows in 1970.
+fn validation(algorithm: Algorithm, expected: &Expected<'_>) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    validation.set_audience(&[expected.client_id]);
+    validation.set_issuer(&[expected.issuer.as_str()]);
+    validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation
+}
+
+fn check_parties(claims: &ClaimMap, expected: &Expected<'_>) -> Result<(), TokenFault> {
+    // The crate is content with an array that holds the issuer among others.
+    if claims.get("iss").and_then(Value::as_str) != Some(expected.issuer.as_str()) {
+        return Err(TokenFault::Issuer);
+    }
+    let several = claims.get("aud").and_then(Value::as_array).is_some_and(|audiences| audiences.len() > 1);
+    match claims.get("azp") {
+        None if several => Err(TokenFault::AuthorizedParty),
+        Some(azp) if azp.as_str() != Some(expected.client_id) => Err(TokenFault::AuthorizedParty),
+        _ => Ok(()),
+    }
+}
+
+fn check_times(claims: &ClaimMap, expected: &Expected<'_>) -> Result<(), TokenFault> {
+    let exp = seconds(claims, "exp").ok_or(TokenFault::Claim("exp"))?;
+    let iat = seconds(claims, "iat").ok_or(TokenFault::Claim("iat"))?;
+    if exp.saturating_add(LEEWAY) <= expected.now {
+        return Err(TokenFault::Expired);
+    }
+    if claims.contains_key("nbf") {
+        let nbf = seconds(claims, "nbf").ok_or(TokenFault::Claim("nbf"))?;
+        if nbf > expected.now.saturating_add(LEEWAY) {
+            return Err(TokenFault::NotYetValid);
+        }
+    }
+    if iat.saturating_add(LEEWAY) < expected.started {
+        return Err(TokenFault::Stale);
+    }
+    Ok(())
+}
+
+fn header_fault(kind: &ErrorKind) -> TokenFault {
+    match kind {
+        // An alg that the crate does not know (`none`, say) fails as an unknown variant of the enum.
+        ErrorKind::Json(error) if error.is_data() => TokenFault::Algorithm,
+        _ => TokenFault::Malformed,
+    }
+}
+
+/// The crate's own words may quote the token; ours do not.
+fn decode_fault(kind: &ErrorKind) -> TokenFault {
+    match kind {
+        ErrorKind::InvalidIssuer => TokenFault::Issuer,
+        ErrorKind::InvalidAudience => TokenFault::Audience,
+        ErrorKind::InvalidAlgorithm | ErrorKind::MissingAlgorithm => TokenFault::Algorithm,
+        ErrorKind::InvalidKeyFormat => TokenFault::UnfitKey,
+        ErrorKind::InvalidSignature => TokenFault::Signature,
+        ErrorKind::MissingRequiredClaim(claim) => match claim.as_str() {
+            "aud" => TokenFault::Claim("aud"),
+            "iss" => TokenFault::Claim("iss"),
+            "sub" => TokenFault::Claim("sub"),
+            _ => TokenFault::Claim("exp"),
+        },
+        _ => TokenFault::Malformed,
+    }
+}

@@ -1,0 +1,103 @@
+//! The two steps of a sign-in.
+
+use super::Settings;
+use super::device_flow::{self, DeviceGrant, Tokens};
+use super::discovery::{self, Proof};
+use super::error::{EndpointName, ProviderError};
+use super::exchange::{Exchange, object};
+use super::http::{Connect, Endpoint};
+use super::id_token::{self, Expected, TokenFault};
+use super::introspection;
+use super::jwks::KeySet;
+use super::verified::{self, ClaimFault, ClaimMap, VerifiedClaims};
+use serde_json::Value;
+use shared::clock::Clock;
+use shared::types::{Issuer, Secret};
+use std::time::Duration;
+
+/// The provider, as one login sees it. Holds no connection: each step makes its own and closes it.
+#[derive(Clone, Copy)]
+pub struct Provider<'a> {
+    settings: &'a Settings,
+    connect: &'a dyn Connect,
+    clock: &'a dyn Clock,
+}
+
+impl<'a> Provider<'a> {
+    /// The provider of `settings`. Nothing is sent yet.
+    #[must_use]
+    pub fn new(settings: &'a Settings, connect: &'a dyn Connect, clock: &'a dyn Clock) -> Self {
+        Self { settings, connect, clock }
+    }
+
+    /// Finds the endpoints and asks for a code (RFC 8628 §3.1).
+    ///
+    /// # Errors
+    /// The provider cannot be reached, refuses this client, or answers what cannot be used. Nothing is tried twice.
+    pub fn start(&self) -> Result<DeviceGrant, ProviderError> {
+        let started = self.clock.unix_seconds();
+        let exchange = Exchange::open(self.connect, self.clock, None)?;
+        let endpoints = discovery::find(&exchange, self.settings)?;
+        device_flow::authorize(&exchange, self.settings, endpoints, started)
+    }
+
+    /// Waits until the person has approved (RFC 8628 §3.5) and verifies who it is, at most until `deadline` on the
+    /// monotonic clock. The first poll is sent at once if `interval` has passed since [`Self::start`].
+    ///
+    /// # Errors
+    /// The person declined, nobody approved in time, the provider cannot be reached until then, its certificate is not
+    /// accepted (ends at once), it refuses the request, or what it says must not be believed.
+    pub fn poll(&self, grant: &DeviceGrant, deadline: Duration) -> Result<VerifiedClaims, ProviderError> {
+        let exchange = Exchange::open(self.connect, self.clock, Some(deadline))?;
+        let tokens = device_flow::poll(&exchange, self.settings, grant, deadline)?;
+        match &grant.endpoints.proof {
+            Proof::IdToken { issuer, keys } => self.by_id_token(&exchange, grant, &tokens, (issuer, keys)),
+            Proof::Introspection(url) => self.by_introspection(&exchange, grant, &tokens.access_token, url),
+        }
+    }
+
+    fn by_id_token(
+        &self,
+        exchange: &Exchange<'_>,
+        grant: &DeviceGrant,
+        tokens: &Tokens,
+        (issuer, keys): (&Issuer, &Endpoint),
+    ) -> Result<VerifiedClaims, ProviderError> {
+        let token = tokens.id_token.as_ref().ok_or(TokenFault::Absent)?;
+        let verify = || -> Result<Result<ClaimMap, TokenFault>, ProviderError> {
+            let keys = KeySet::fetch(exchange, keys)?;
+            let now = self.clock.unix_seconds();
+            let client_id = &self.settings.client_id;
+            let expected = Expected { issuer, client_id, started: grant.started, now };
+            Ok(id_token::verify(token.expose(), &keys, &expected))
+        };
+        let claims = match verify()? {
+            // The provider may be changing its keys at this moment. Once, or a made-up kid would cost it a request each.
+            Err(TokenFault::UnknownKey) => verify()??,
+            verdict => verdict?,
+        };
+        let username = verified::username(&claims, &self.settings.username_claims)
+            .ok_or_else(|| ClaimFault::Username(self.settings.username_claims.join(", ")))?;
+        let subject = claims.get("sub").and_then(Value::as_str).ok_or(TokenFault::Claim("sub"))?;
+        let groups = verified::groups(&claims, &self.settings.groups_claim);
+        Ok(verified::assemble(issuer.clone(), subject, username, groups)?)
+    }
+
+    fn by_introspection(
+        &self,
+        exchange: &Exchange<'_>,
+        grant: &DeviceGrant,
+        access_token: &Secret,
+        url: &Endpoint,
+    ) -> Result<VerifiedClaims, ProviderError> {
+        let endpoint = EndpointName::Introspection;
+        let fields = vec![
+            ("token", access_token.clone()),
+            ("token_type_hint", Secret::new("access_token".to_owned())),
+        ];
+        let request = grant.endpoints.auth.post(self.settings, url, fields);
+        let response = exchange.send_persistently(endpoint, &request)?;
+        let answer = object(endpoint, &request, &response)?;
+        introspection::verify(&answer, self.settings, &grant.endpoints.token, self.clock.unix_seconds())
+    }
+}
