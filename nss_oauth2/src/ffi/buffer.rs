@@ -1,0 +1,160 @@
+//! The caller's buffer, carved into strings and an aligned array of pointers. Nothing is written behind its end, and
+//! the result is written only when everything has found room.
+
+use crate::lookup::{GroupEntry, LookupError, PasswdEntry};
+use libc::{c_char, size_t};
+use libnss::group::CGroup;
+use libnss::passwd::CPasswd;
+use shared::snapshot::{Blob, SnapshotError};
+use std::mem::MaybeUninit;
+
+/// pam_unix looks a password of `x` up in shadow(5), finds nobody there, and refuses.
+const PASSWORD: &[u8] = b"x";
+
+/// What is left of the buffer.
+pub(super) struct Room<'b> {
+    free: &'b mut [MaybeUninit<u8>],
+}
+
+impl<'b> Room<'b> {
+    /// # Safety
+    /// `start` is null or points to `length` bytes that may be written, and that nobody else touches, for `'b`.
+    pub(super) unsafe fn new(start: *mut c_char, length: size_t) -> Self {
+        if start.is_null() {
+            return Self { free: &mut [] };
+        }
+        // No object is larger; a caller that says SIZE_MAX means "enough".
+        let length = length.min(isize::MAX.unsigned_abs());
+        // SAFETY: the caller's promise; bytes that may be uninitialised have no other demand.
+        Self { free: unsafe { std::slice::from_raw_parts_mut(start.cast(), length) } }
+    }
+
+    fn bytes(&mut self, length: usize) -> Result<&'b mut [MaybeUninit<u8>], LookupError> {
+        match std::mem::take(&mut self.free).split_at_mut_checked(length) {
+            Some((taken, rest)) => {
+                self.free = rest;
+                Ok(taken)
+            }
+            None => Err(LookupError::TooSmall),
+        }
+    }
+
+    /// `text` and a NUL.
+    fn string(&mut self, text: &[u8]) -> Result<*mut c_char, LookupError> {
+        let place = self.bytes(text.len() + 1)?;
+        let bytes = text.iter().chain([&0]);
+        place.iter_mut().zip(bytes).for_each(|(slot, byte)| {
+            slot.write(*byte);
+        });
+        Ok(place.as_mut_ptr().cast())
+    }
+
+    /// Room for `count` pointers, where a pointer may stand.
+    fn pointers(&mut self, count: usize) -> Result<&'b mut [MaybeUninit<*mut c_char>], LookupError> {
+        let padding = self.free.as_ptr().align_offset(align_of::<*mut c_char>());
+        self.bytes(padding)?;
+        let length = count.checked_mul(size_of::<*mut c_char>()).ok_or(LookupError::TooSmall)?;
+        let place = self.bytes(length)?;
+        // SAFETY: `place` is ours alone for 'b, begins aligned and has `count` times the size; any bytes will do.
+        Ok(unsafe { std::slice::from_raw_parts_mut(place.as_mut_ptr().cast(), count) })
+    }
+}
+
+/// Copies an entry of passwd(5).
+///
+/// # Safety
+/// `result` points to a struct passwd that may be written.
+pub(super) unsafe fn put_passwd(
+    entry: PasswdEntry<'_>,
+    result: *mut CPasswd,
+    mut room: Room<'_>,
+) -> Result<(), LookupError> {
+    let filled = CPasswd {
+        name: room.string(entry.name.as_bytes())?,
+        passwd: room.string(PASSWORD)?,
+        uid: entry.uid,
+        gid: entry.gid,
+        gecos: room.string(entry.gecos)?,
+        dir: room.string(entry.home)?,
+        shell: room.string(entry.shell)?,
+    };
+    // SAFETY: the caller's promise.
+    unsafe { result.write(filled) };
+    Ok(())
+}
+
+/// Copies an entry of group(5).
+///
+/// # Safety
+/// `result` points to a struct group that may be written.
+pub(super) unsafe fn put_group(
+    entry: GroupEntry<'_>,
+    result: *mut CGroup,
+    mut room: Room<'_>,
+) -> Result<(), LookupError> {
+    let filled = CGroup {
+        // First, since an aligned place is most likely at the beginning.
+        members: put_members(entry.members, &mut room)?,
+        name: room.string(entry.name.as_bytes())?,
+        passwd: room.string(PASSWORD)?,
+        gid: entry.gid,
+    };
+    // SAFETY: the caller's promise.
+    unsafe { result.write(filled) };
+    Ok(())
+}
+
+/// The names as they are packed, NULs and all, and an array of pointers to them that null ends.
+fn put_members(
+    members: Option<(u32, Blob<'_>)>,
+    room: &mut Room<'_>,
+) -> Result<*mut *mut c_char, LookupError> {
+    let count = members.map_or(0, |(count, _)| count as usize);
+    let pointers = room.pointers(count + 1)?;
+    let (last, pointers_to_names) = pointers.split_last_mut().ok_or(LookupError::TooSmall)?;
+    last.write(std::ptr::null_mut());
+    if let Some((_, packed)) = members {
+        put_names(packed, pointers_to_names, room.bytes(packed.len())?)?;
+    }
+    Ok(pointers.as_mut_ptr().cast())
+}
+
+/// Copies the packed names to `place`, as long as they are, and writes a pointer to each.
+fn put_names(
+    packed: Blob<'_>,
+    pointers: &mut [MaybeUninit<*mut c_char>],
+    place: &mut [MaybeUninit<u8>],
+) -> Result<(), LookupError> {
+    const BAD: LookupError = LookupError::Database(SnapshotError::Damaged("a list of members"));
+    let base = place.as_mut_ptr().cast::<c_char>();
+    let mut slots = pointers.iter_mut();
+    let mut place = place.iter_mut();
+    // Offsets in the list: of the current name, and of the current chunk.
+    let (mut name, mut chunk_start) = (0, 0);
+    for chunk in packed.chunks() {
+        let chunk = chunk?;
+        if chunk.iter().fold(false, |bad, byte| bad | !may_stand_in_list(*byte)) {
+            return Err(BAD);
+        }
+        place.by_ref().zip(chunk).for_each(|(slot, byte)| {
+            slot.write(*byte);
+        });
+        for (end, _) in chunk.iter().enumerate().filter(|(_, byte)| **byte == 0) {
+            let end = chunk_start + end;
+            if end == name {
+                return Err(BAD);
+            }
+            slots.next().ok_or(BAD)?.write(base.wrapping_add(name));
+            name = end + 1;
+        }
+        chunk_start += chunk.len();
+    }
+    // Every pointer has a name, and the last name its NUL.
+    if slots.next().is_none() && name == packed.len() { Ok(()) } else { Err(BAD) }
+}
+
+/// The characters of a login name, and the NUL behind it. Without a branch per byte, so that it is vectorised: what
+/// else makes a login name matters where one is looked up, not in a list.
+fn may_stand_in_list(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() | matches!(byte, 0 | b'_' | b'.' | b'@' | b'+' | b'-')
+}
