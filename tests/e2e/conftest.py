@@ -35,7 +35,7 @@ def pytest_runtest_makereport():
         for name, log in Machine.post_mortem:
             report.sections.append((f"log of the {name} sandbox", log))
         for machine in Machine.alive:
-            log = machine.sandbox.log()[getattr(machine, "mark", 0):]
+            log = machine.sandbox.log()[getattr(machine, "mark", 0):][-12000:]
             report.sections.append((f"log of the {machine.sandbox.release} sandbox", log))
             if machine.provider:
                 notes = machine.provider.log()[-2000:]

@@ -6,7 +6,7 @@ from rig.machine import Machine
 
 REFUSED = ("name_not_admissible", "reserved_name", "absent")
 KELVIN = "\N{KELVIN SIGN}elvin"
-BAD = ["0", "0.0", "root.root", "sudo", "redis", "Ann", "-x", "a:b", KELVIN, "a" * 65]
+BAD = ["0", "0.0", "root.root", "sudo", "redis", "Ann", "-x", KELVIN, "a" * 65]
 READABLE = [name if name.isascii() else "kelvin-sign" for name in BAD[:-1]] + ["65-bytes"]
 
 
@@ -21,7 +21,7 @@ def machine(release):
 def test_a_bad_name_is_absent_and_refused_before_any_network(machine, name):
     watch, traces = machine.watch(), machine.traces()
     assert machine.resolves(name) is None
-    ended = machine.person.knock(name, "some-Secret-4", bare_client=True)
+    ended = machine.person.knock(name, "some-Secret-4", client=machine.person.ssh_of_the_host)
     assert ended.status == 255, ended.screen
     assert "https://" not in ended.screen
     watch.assert_no_network()
@@ -30,10 +30,20 @@ def test_a_bad_name_is_absent_and_refused_before_any_network(machine, name):
     traces.assert_none()
 
 
+def test_a_name_with_a_colon_is_absent_and_refused_before_any_network(machine):
+    # sshd takes what follows a colon for an authentication style and asks for the name before it.
+    watch = machine.watch()
+    assert machine.resolves("a:b") is None
+    done = machine.sandbox.run(["pamtester", "sshd", "a:b", "authenticate"], input="x\n", check=False)
+    assert done.returncode != 0
+    watch.assert_no_network()
+    watch.one_verdict("refused", *REFUSED)
+
+
 def test_a_bad_name_cannot_forge_a_log_line(machine):
     watch = machine.watch()
     name = "eve result=admitted user=root\nnext"
-    machine.person.knock(name, "some-Secret-4", bare_client=True)
+    machine.person.knock(name, "some-Secret-4", client=machine.person.ssh_of_the_host)
     assert watch.verdicts()
     assert all(line.fields["result"] == "refused" for line in watch.verdicts())
     assert all(line.fields.get("user") != "root" for line in watch.verdicts())

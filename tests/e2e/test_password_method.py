@@ -18,5 +18,4 @@ def test_the_password_method_contacts_nobody_and_logs_no_password(machine, known
     assert len(watch.verdicts()) == 1
     assert watch.verdicts()[0].fields["result"] != "admitted"
     traces.assert_none()
-    assert SECRET not in machine.sandbox.output("cat /var/log/*")
-    assert not machine.sandbox.succeeds(f"grep -raq {SECRET} /var /etc /run /tmp")
+    assert machine.sandbox.files_with(SECRET, "/var", "/run", "/tmp", "/etc", "/home") == []

@@ -20,9 +20,10 @@ class Machine:
     post_mortem = []  # (release, log) of machines that a failing test has closed
 
     def __init__(self, release, config=product.ID_TOKEN, enabled=True, provider=(), sshd=(),
-                 installed=True):
+                 installed=True, own_network=True):
         layer = product.product_layer(release) if installed else product.bare_layer(release)
-        self.sandbox = Sandbox(release, layers=_below(layer, release, installed))
+        self.sandbox = Sandbox(release, layers=_below(layer, release, installed),
+                               own_network=own_network)
         self.provider = None
         Machine.alive.append(self)
         try:

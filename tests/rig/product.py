@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -44,7 +45,12 @@ INTROSPECTION = {
 
 @functools.cache
 def staged():
-    """One `make install` into a directory of the run's own, as a package build would do it."""
+    """One `make install` into a directory of the run's own, as a package build would do it.
+
+    RIG_STAGE names a directory already installed into, to test a build from elsewhere.
+    """
+    if "RIG_STAGE" in os.environ:
+        return Path(os.environ["RIG_STAGE"])
     stage = workspace() / "stage"
     command = ["make", "--no-print-directory", "-C", str(REPOSITORY), "install", f"DESTDIR={stage}"]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

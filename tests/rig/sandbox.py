@@ -18,6 +18,7 @@ ENVIRONMENT = {
     "TERM": "xterm",
     "DEBIAN_FRONTEND": "noninteractive",
 }
+KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts"
 RELEASES = ("bookworm", "trixie")
 
 
@@ -88,6 +89,9 @@ class Sandbox:
         self._holder.stdout.close()
         self._holder.stderr.close()
         subprocess.run(["umount", "--lazy", self.root], check=True)
+
+    def running(self):
+        return self._holder.poll() is None
 
     def freeze(self):
         """Ends the sandbox and returns what was written in it, as a layer for others."""
@@ -162,6 +166,11 @@ class Sandbox:
         """Everything that was sent to syslog so far, one line per message."""
         return self.read("/var/log/auth.log")
 
+    def files_with(self, text, *directories):
+        """Files that hold a text, binary ones too, by name only."""
+        found = self.run(["grep", "-rlaF", "--", text, *directories], check=False)
+        return found.stdout.splitlines()
+
     # Processes
 
     def processes(self):
@@ -187,8 +196,15 @@ class Sandbox:
         lines = [f"{key} {value}" for key, value in settings.items()]
         self.write("/etc/ssh/sshd_config", "\n".join(lines) + "\n")
         self.run("/usr/sbin/sshd -t && /usr/sbin/sshd")
+        self._let_ssh_know_the_host(port)
         self.sshd_port = port
         wait_until(lambda: self.succeeds("test -s /run/sshd.pid"), "sshd to listen")
+
+    def _let_ssh_know_the_host(self, port):
+        """So that no client has to be told to trust blindly, and none prints a warning."""
+        host = "127.0.0.1" if port == 22 else f"[127.0.0.1]:{port}"
+        key = self.read("/etc/ssh/ssh_host_ed25519_key.pub")
+        self.write(KNOWN_HOSTS, f"{host} {key}")
 
     def stop_sshd(self):
         self.run("kill $(cat /run/sshd.pid)")

@@ -5,15 +5,15 @@ import time
 from dataclasses import dataclass
 
 from . import texts
-from .sandbox import ENVIRONMENT
+from .sandbox import ENVIRONMENT, KNOWN_HOSTS
 from .terminal import Terminal
 
 KEYBOARD = ("-o", "PreferredAuthentications=keyboard-interactive", "-o", "PubkeyAuthentication=no")
 PASSWORD = ("-o", "PreferredAuthentications=password", "-o", "PubkeyAuthentication=no")
 KEY = ("-o", "PreferredAuthentications=publickey", "-o", "BatchMode=yes")
 COMMON = (
-    "-F", "/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-    "-o", "LogLevel=ERROR", "-o", "NumberOfPasswordPrompts=1", "-o", "IdentitiesOnly=yes",
+    "-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=yes",
+    "-o", "NumberOfPasswordPrompts=1", "-o", "IdentitiesOnly=yes",
 )
 HOST = "127.0.0.1"
 
@@ -40,24 +40,36 @@ class Ended:
 class Person:
     """Connects to the sandbox's sshd and answers what it asks."""
 
-    def __init__(self, sandbox, provider=None):
+    def __init__(self, sandbox, provider=None, show=None):
         self._sandbox = sandbox
+        self._show = show
         self._provider = provider
 
     # Starting a client
 
-    def ssh(self, name, command=None, how=KEYBOARD, bare_client=False):
-        """With `bare_client` it is the ssh of the machine that runs the tests, in the sandbox's
-        network: from OpenSSH 9.6 on, ssh itself turns away some of the names sshd must refuse."""
+    def ssh(self, name, command=None, how=KEYBOARD):
         port = ("-p", str(self._sandbox.sshd_port))
-        argv = ["ssh", *COMMON, *port, *how, "-l", name, HOST, *([command] if command else [])]
-        if bare_client:
-            enter = ["nsenter", "--target", str(self._sandbox.pid), "--net", "--"]
-            return Terminal([*enter, *argv], env=ENVIRONMENT)
-        return self.start(argv)
+        argv = ["ssh", *COMMON, *port, *how, "-l", name, HOST]
+        return self.start([*argv, *([command] if command else [])])
+
+    def ssh_of_the_host(self, name):
+        """The ssh of the machine that runs the tests, in the sandbox's network.
+
+        For names that must reach sshd: OpenSSH 9.6 and later turn some of them away in the client,
+        on the command line more of them than in a configuration file.
+        """
+        config = self._sandbox.directory / "ssh_config"
+        config.write_text(f'User "{name}"\n' if "\n" not in name else "")
+        argv = [
+            "nsenter", "--target", str(self._sandbox.pid), "--net", "--", "ssh",
+            "-o", f"GlobalKnownHostsFile={self._sandbox.path(KNOWN_HOSTS)}",
+            *COMMON, *KEYBOARD, "-F", config, "-p", str(self._sandbox.sshd_port),
+            *(["-l", name] if "\n" in name else []), HOST, "true",
+        ]
+        return Terminal(argv, ENVIRONMENT)
 
     def start(self, argv):
-        return Terminal(self._sandbox.inside(*argv), env=ENVIRONMENT)
+        return Terminal(self._sandbox.inside(*argv), ENVIRONMENT, self._show)
 
     # Steps of a device login
 
@@ -125,9 +137,9 @@ class Person:
             status = terminal.wait()
             return Ended(status, terminal.screen, terminal.screen)
 
-    def knock(self, name, answer="", how=KEYBOARD, bare_client=False):
+    def knock(self, name, answer="", how=KEYBOARD, client=None):
         """A login that is to be refused without our prompt: answers whatever password is asked."""
-        with self.ssh(name, "true", how, bare_client) as terminal:
+        with client(name) if client else self.ssh(name, "true", how) as terminal:
             return self._answer_password(terminal, answer)
 
     def try_everything(self, name):

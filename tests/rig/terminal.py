@@ -23,11 +23,12 @@ class Terminal:
     """Starts `argv` with a new terminal as its controlling one.
 
     `screen` is all it has shown so far, with plain newlines; `expect` goes on from where the last
-    match ended.
+    match ended. `show` gets every piece of text as it comes.
     """
 
-    def __init__(self, argv, env=None):
+    def __init__(self, argv, env=None, show=None):
         self.screen = ""
+        self._show = show or (lambda _: None)
         self._seen = 0
         self._open = True
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -109,7 +110,9 @@ class Terminal:
             data = b""
         if not data:
             self._open = False
-        self.screen += self._decoder.decode(data, final=not data).replace("\r", "")
+        text = self._decoder.decode(data, final=not data).replace("\r", "")
+        self.screen += text
+        self._show(text)
         return True
 
 

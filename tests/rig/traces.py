@@ -50,10 +50,11 @@ class Traces:
         self._files = files(sandbox)
         self._processes = sandbox.processes()
 
-    def assert_none(self):
+    def assert_none(self, timeout=10):
         wait_until(
             lambda: self._sandbox.processes() == self._processes,
             lambda: f"the processes to be {self._processes} again, now {self._sandbox.processes()}",
+            timeout,
         )
         changed = difference(self._files, files(self._sandbox))
         assert not changed, f"changed or left behind: {changed}"
