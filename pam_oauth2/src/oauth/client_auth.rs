@@ -58,3 +58,46 @@ fn basic(settings: &Settings, secret: &Secret) -> Basic {
         password: Secret::new(byte_serialize(secret.expose().as_bytes()).collect()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::test_support::settings;
+
+    fn choose(secret: bool, supported: Option<&[&str]>) -> ClientAuth {
+        let secret = secret.then(|| Secret::new("s".to_owned()));
+        let supported = supported.map(|names| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+        ClientAuth::choose(&Settings { client_secret: secret, ..settings() }, supported.as_deref())
+    }
+
+    #[test]
+    fn basic_is_the_default_and_post_only_where_basic_is_not_supported() {
+        assert_eq!(choose(true, None), ClientAuth::Basic);
+        assert_eq!(choose(true, Some(&["client_secret_post", "client_secret_basic"])), ClientAuth::Basic);
+        assert_eq!(choose(true, Some(&["client_secret_post"])), ClientAuth::Post);
+        assert_eq!(choose(true, Some(&["private_key_jwt"])), ClientAuth::Basic);
+        assert_eq!(choose(false, Some(&["client_secret_post"])), ClientAuth::Public);
+    }
+
+    #[test]
+    fn the_client_is_named_in_exactly_one_place() {
+        let secret = Some(Secret::new("p%s s:/".to_owned()));
+        let settings = Settings { client_id: "a b:c".to_owned(), client_secret: secret, ..settings() };
+        let url = Endpoint::parse("https://id.example.com/token").unwrap();
+        let post =
+            |auth: ClientAuth| auth.post(&settings, &url, vec![("token", Secret::new("t".to_owned()))]);
+
+        let basic = post(ClientAuth::Basic);
+        let credentials = basic.basic().unwrap();
+        assert_eq!((credentials.user.as_str(), credentials.password.expose()), ("a+b%3Ac", "p%25s+s%3A%2F"));
+        assert_eq!((basic.field("client_id"), basic.field("client_secret")), (None, None));
+
+        let form = post(ClientAuth::Post);
+        assert_eq!((form.field("client_id"), form.field("client_secret")), (Some("a b:c"), Some("p%s s:/")));
+        assert!(form.basic().is_none());
+
+        let public = post(ClientAuth::Public);
+        assert_eq!((public.field("client_id"), public.field("client_secret")), (Some("a b:c"), None));
+        assert_eq!(public.field("token"), Some("t"));
+    }
+}

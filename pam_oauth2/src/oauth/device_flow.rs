@@ -3,13 +3,11 @@
 use super::Settings;
 use super::discovery::Endpoints;
 use super::error::{EndpointName, ExpiredBy, ProviderError};
-use super::exchange::{Exchange, object, refusal};
+use super::exchange::{Exchange, oauth_error, object, refusal};
 use super::http::{Endpoint, HttpError, Outage, Request, Response};
-use super::verified::ClaimMap;
+use super::verified::{ClaimMap, whole_number};
 use oauth2::basic::{BasicErrorResponseType, BasicTokenResponse};
-use oauth2::{
-    DeviceCodeErrorResponse, DeviceCodeErrorResponseType, StandardDeviceAuthorizationResponse, TokenResponse,
-};
+use oauth2::{DeviceCodeErrorResponseType, StandardDeviceAuthorizationResponse, TokenResponse};
 use serde_json::Value;
 use shared::clock::Clock;
 use shared::text::printable;
@@ -113,14 +111,8 @@ pub(super) fn authorize(
 fn read_authorization(mut answer: ClaimMap) -> Option<StandardDeviceAuthorizationResponse> {
     for key in ["expires_in", "interval"] {
         let number = answer.remove(key).and_then(|value| match value {
-            Value::String(text) => text.trim().parse::<u64>().ok(),
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "`as` saturates, which is what is wanted"
-            )]
-            Value::Number(number) => number.as_u64().or_else(|| number.as_f64().map(|float| float as u64)),
-            _ => None,
+            Value::String(text) => text.trim().parse().ok(),
+            value => whole_number(&value),
         });
         if let Some(number) = number {
             answer.insert(key.to_owned(), number.into());
@@ -177,7 +169,7 @@ fn read(request: &Request, response: &Response) -> Result<Answer, ProviderError>
     use DeviceCodeErrorResponseType as Code;
     let endpoint = EndpointName::Token;
     // GitHub answers 200 with an error in it: the body decides, not the status.
-    let Some(error) = response.json::<DeviceCodeErrorResponse>() else {
+    let Some(error) = oauth_error(response) else {
         return read_tokens(object(endpoint, request, response)?)
             .ok_or(ProviderError::Answer {
                 endpoint,
@@ -284,3 +276,6 @@ impl Pace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

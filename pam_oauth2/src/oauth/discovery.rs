@@ -119,3 +119,110 @@ fn pick(
     };
     Endpoint::parse(url).map_err(|fault| ProviderError::Url { key, fault })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::test_support::*;
+    use serde_json::{Value, json};
+
+    fn discover(settings: &Settings, reply: Reply) -> Result<Endpoints, ProviderError> {
+        let script = Script::new(vec![(DISCOVERY, reply)]);
+        let exchange = Exchange::open(&script, script.clock(), None)?;
+        let endpoints = find(&exchange, settings);
+        script.played();
+        endpoints
+    }
+
+    fn with(key: &str, value: Value) -> Reply {
+        let mut document = discovery_document();
+        document[key] = value;
+        Reply::Json(200, document)
+    }
+
+    #[test]
+    fn discovery_fills_every_endpoint_that_is_not_configured() {
+        let found = discover(&openid_settings(), Reply::Json(200, discovery_document())).unwrap();
+        assert_eq!((found.device.as_str(), found.token.as_str()), (DEVICE, TOKEN));
+        assert!(matches!(found.proof, Proof::IdToken { keys, .. } if keys.as_str() == KEYS));
+
+        let mine = Some("https://proxy.example.com/token".to_owned());
+        let settings =
+            Settings { token_url: mine, validation: Validation::Introspection, ..openid_settings() };
+        let found = discover(&settings, Reply::Json(200, discovery_document())).unwrap();
+        assert_eq!(found.token.as_str(), "https://proxy.example.com/token");
+        assert!(matches!(found.proof, Proof::Introspection(url) if url.as_str() == INTROSPECT));
+    }
+
+    #[test]
+    fn a_document_of_another_issuer_is_never_used() {
+        for issuer in
+            ["https://id.example.com/", "https://ID.example.com", "https://evil.example.com", "\u{1b}[2J"]
+        {
+            let error = discover(&openid_settings(), with("issuer", json!(issuer))).unwrap_err();
+            assert!(matches!(error, ProviderError::Issuer { .. }), "{issuer}: {error}");
+            assert!(!error.to_string().contains('\u{1b}'));
+        }
+    }
+
+    #[test]
+    fn the_final_slash_of_an_issuer_is_not_doubled_and_not_forgotten() {
+        let issuer = Some(Issuer::parse("https://id.example.com/").unwrap());
+        let settings = Settings { issuer, ..openid_settings() };
+        assert!(discover(&settings, with("issuer", json!("https://id.example.com/"))).is_ok());
+        assert!(discover(&settings, Reply::Json(200, discovery_document())).is_err());
+    }
+
+    #[test]
+    fn a_missing_endpoint_is_named() {
+        for (key, named) in [
+            ("device_authorization_endpoint", "oauth_device_url"),
+            ("token_endpoint", "oauth_token_url"),
+            ("jwks_uri", "jwks_uri"),
+        ] {
+            let error = discover(&openid_settings(), with(key, Value::Null)).unwrap_err().to_string();
+            assert!(error.contains(key) && error.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_insecure_endpoint_is_never_asked() {
+        for key in ["device_authorization_endpoint", "token_endpoint", "jwks_uri"] {
+            let error =
+                discover(&openid_settings(), with(key, json!("http://id.example.com/x"))).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("{key} must begin with https://")), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_no_document_is_refused() {
+        for reply in [
+            Reply::Text(200, "<html>"),
+            Reply::Text(200, "[]"),
+            Reply::Text(200, "{}"),
+            Reply::Text(404, "{}"),
+            Reply::Text(302, ""),
+            with("token_endpoint", json!(5)),
+        ] {
+            assert!(discover(&openid_settings(), reply).is_err());
+        }
+    }
+
+    #[test]
+    fn without_an_issuer_nothing_is_discovered_and_no_id_token_is_verified() {
+        let script = Script::new(vec![]);
+        let exchange = Exchange::open(&script, script.clock(), None).unwrap();
+        assert!(find(&exchange, &settings()).is_ok());
+        let settings = Settings { validation: Validation::IdToken, ..settings() };
+        assert!(find(&exchange, &settings).unwrap_err().to_string().contains("issuer"));
+    }
+
+    #[test]
+    fn the_method_of_client_authentication_is_discovered() {
+        let secret = settings().client_secret;
+        let settings = Settings { client_secret: secret, ..openid_settings() };
+        let methods = json!(["client_secret_post"]);
+        let found = discover(&settings, with("token_endpoint_auth_methods_supported", methods)).unwrap();
+        assert_eq!(found.auth, ClientAuth::Post);
+    }
+}

@@ -4,6 +4,7 @@ use super::error::{EndpointName, ProviderError};
 use super::http::{Connect, Http, HttpError, Outage, Request, Response};
 use super::verified::ClaimMap;
 use oauth2::DeviceCodeErrorResponse;
+use serde_json::Value;
 use shared::clock::Clock;
 use shared::text::printable;
 use std::time::Duration;
@@ -74,9 +75,16 @@ impl<'a> Exchange<'a> {
     }
 }
 
-/// The error in an answer that is none of the expected ones.
+/// The OAuth error in an answer (RFC 6749 §5.2). A description that is no string is no reason to miss the code.
+pub(super) fn oauth_error(response: &Response) -> Option<DeviceCodeErrorResponse> {
+    let mut answer: ClaimMap = response.json()?;
+    answer.retain(|key, value| key == "error" || (key == "error_description" && value.is_string()));
+    serde_json::from_value(Value::Object(answer)).ok()
+}
+
+/// The failure in an answer that is none of the expected ones.
 pub(super) fn refusal(endpoint: EndpointName, request: &Request, response: &Response) -> ProviderError {
-    let Some(error) = response.json::<DeviceCodeErrorResponse>() else {
+    let Some(error) = oauth_error(response) else {
         return ProviderError::Answer { endpoint, status: response.status(), missing: "no OAuth error code" };
     };
     ProviderError::Refused {
@@ -86,9 +94,12 @@ pub(super) fn refusal(endpoint: EndpointName, request: &Request, response: &Resp
     }
 }
 
-/// The provider's own words, unless they repeat what was sent: a code or a token must not reach a log (rule 8).
+/// The provider's own words, unless they repeat a code, a token or a secret that was sent (rule 8).
 fn describe(request: &Request, text: &str) -> String {
-    let echoes = request.form().unwrap_or_default().iter().any(|(_, value)| text.contains(value.expose()));
+    let sent = request.form().unwrap_or_default().iter();
+    let secrets = sent.filter(|(name, _)| matches!(*name, "device_code" | "token" | "client_secret"));
+    let mut secrets = secrets.map(|(_, value)| value).chain(request.basic().map(|basic| &basic.password));
+    let echoes = secrets.any(|secret| text.contains(secret.expose()));
     let text = printable(text, 200);
     if echoes || text.is_empty() { String::new() } else { format!(" ({text})") }
 }
@@ -105,5 +116,57 @@ pub(super) fn object(
             Err(ProviderError::Answer { endpoint, status: response.status(), missing: "no JSON object" })
         }
         _ => Err(refusal(endpoint, request, response)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::http::{BODY_LIMIT, Endpoint};
+    use super::super::test_support::*;
+    use super::*;
+
+    const KEY_SET: EndpointName = EndpointName::KeySet;
+
+    fn fetch(script: &Script, deadline: u64) -> Result<Response, ProviderError> {
+        let deadline = Some(Duration::from_secs(deadline));
+        let exchange = Exchange::open(script, script.clock(), deadline).unwrap();
+        exchange.send_persistently(KEY_SET, &Request::get(Endpoint::parse(KEYS).unwrap(), BODY_LIMIT))
+    }
+
+    #[test]
+    fn an_outage_after_the_approval_is_waited_out() {
+        let script = Script::new(vec![
+            (KEYS, Reply::Text(503, "")),
+            (KEYS, Reply::RetryAfter(429, 7)),
+            (KEYS, Reply::Text(502, "")),
+            (KEYS, Reply::Text(200, "{}")),
+        ]);
+        assert!(fetch(&script, 60).is_ok());
+        assert_eq!(script.times(KEYS), [0, 1, 8, 12]);
+    }
+
+    #[test]
+    fn an_outage_is_waited_out_no_longer_than_the_deadline() {
+        let script = Script::new(vec![(KEYS, Reply::Text(503, "")), (KEYS, Reply::Text(503, ""))]);
+        let error = fetch(&script, 3).unwrap_err();
+        assert_eq!(error.to_string(), "key set: id.example.com cannot be reached: status 503");
+        assert_eq!(script.times(KEYS), [0, 1]);
+    }
+
+    #[test]
+    fn nothing_but_an_outage_is_tried_again() {
+        let certificate = Reply::Fault(HttpError::certificate("id.example.com", "Expired"));
+        for reply in [certificate, Reply::Text(301, "")] {
+            let script = Script::new(vec![(KEYS, reply)]);
+            assert!(fetch(&script, 60).is_err());
+            assert_eq!(script.times(KEYS), [0]);
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_after_the_deadline() {
+        let script = Script::new(vec![]);
+        assert!(fetch(&script, 0).is_err());
+        assert!(script.played().is_empty());
     }
 }

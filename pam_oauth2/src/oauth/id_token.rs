@@ -184,3 +184,6 @@ fn decode_fault(kind: &ErrorKind) -> TokenFault {
         _ => TokenFault::Malformed,
     }
 }
+
+#[cfg(test)]
+mod tests;

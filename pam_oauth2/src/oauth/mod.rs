@@ -20,6 +20,8 @@ mod provider;
 mod verified;
 
 #[cfg(test)]
+mod test_keys;
+#[cfg(test)]
 mod test_support;
 
 pub use device_flow::DeviceGrant;

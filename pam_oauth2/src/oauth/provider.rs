@@ -101,3 +101,6 @@ impl<'a> Provider<'a> {
         introspection::verify(&answer, self.settings, &grant.endpoints.token, self.clock.unix_seconds())
     }
 }
+
+#[cfg(test)]
+mod tests;

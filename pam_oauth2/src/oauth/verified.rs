@@ -22,12 +22,6 @@ impl VerifiedClaims {
     pub fn claims(&self) -> &Claims {
         &self.0
     }
-
-    /// Claims that a test takes for verified.
-    #[cfg(test)]
-    pub(crate) fn assumed(claims: Claims) -> Self {
-        Self(claims)
-    }
 }
 
 /// What a verified answer lacks.
@@ -90,11 +84,83 @@ pub(super) fn assemble(
 
 /// A NumericDate (RFC 7519 §2) in whole seconds.
 pub(super) fn seconds(claims: &ClaimMap, name: &str) -> Option<u64> {
-    let value = claims.get(name)?;
+    claims.get(name).and_then(whole_number)
+}
+
+/// A JSON number that is not negative, its fraction cut off.
+pub(super) fn whole_number(value: &Value) -> Option<u64> {
+    let float = || value.as_f64().filter(|float| float.is_finite() && *float >= 0.0);
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "`as` saturates, which is what is wanted"
+        reason = "`as` saturates: a far future stays one"
     )]
-    value.as_u64().or_else(|| value.as_f64().filter(|f| f.is_finite() && *f >= 0.0).map(|f| f as u64))
+    value.as_u64().or_else(|| float().map(|float| float as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn map(value: Value) -> ClaimMap {
+        value.as_object().cloned().unwrap()
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn the_first_claim_that_holds_text_is_the_username() {
+        let claims = map(json!({"upn": "", "name": 5, "nick": null, "a": {"b": "deep"}, "sub": "s"}));
+        assert_eq!(username(&claims, &names(&["upn", "name", "nick", "missing", "sub", "a.b"])), Some("s"));
+        assert_eq!(username(&claims, &names(&["a.b", "sub"])), Some("deep"));
+        assert_eq!(username(&claims, &names(&["name", "a"])), None);
+        assert_eq!(username(&claims, &[]), None);
+    }
+
+    #[test]
+    fn an_unverified_email_is_never_a_username() {
+        for verified in [json!(false), json!("true"), json!(1), Value::Null] {
+            let claims = map(json!({"email": "root@example.com", "email_verified": verified}));
+            assert_eq!(username(&claims, &names(&["email"])), None, "{verified}");
+        }
+        assert_eq!(username(&map(json!({"email": "ann@example.com"})), &names(&["email"])), None);
+        let claims = map(json!({"email": "ann@example.com", "email_verified": true}));
+        assert_eq!(username(&claims, &names(&["email"])), Some("ann@example.com"));
+    }
+
+    #[test]
+    fn groups_are_found_under_dots_and_under_names_with_dots() {
+        let claims = map(json!({
+            "groups": ["a", 5, "b"],
+            "group": "c",
+            "realm_access": {"roles": ["d"]},
+            "resource_access": {"my.client": {"roles": ["e"]}},
+            "https://example.com/groups": ["f"],
+        }));
+        for (path, expected) in [
+            ("groups", &["a", "b"][..]),
+            ("group", &["c"]),
+            ("realm_access.roles", &["d"]),
+            ("resource_access.my.client.roles", &["e"]),
+            ("https://example.com/groups", &["f"]),
+            ("realm_access", &[]),
+            ("missing.path", &[]),
+            ("groups.0", &[]),
+            (".", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(groups(&claims, path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_a_number_and_not_before_1970() {
+        let claims = map(json!({"a": 5, "b": 5.9, "c": -1, "d": "5", "e": 1e300, "f": null}));
+        let read = |name| seconds(&claims, name);
+        assert_eq!([read("a"), read("b"), read("c"), read("d")], [Some(5), Some(5), None, None]);
+        assert_eq!([read("e"), read("f"), read("g")], [Some(u64::MAX), None, None]);
+    }
 }
