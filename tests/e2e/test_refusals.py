@@ -85,7 +85,7 @@ def test_a_client_that_goes_away_while_we_poll_leaves_nothing_after_the_deadline
             terminal.kill()
         traces.assert_none(timeout=15)
         watch.wait_for(r"ann.* 127\.0\.0\.1")
-        watch.one_verdict("refused", "expired", "deadline")
+        watch.one_verdict("refused", "expired")
         polls = watch.requests().count("/token")
         assert polls <= 9
         assert machine.resolves("ann") is None
@@ -108,6 +108,5 @@ def test_a_password_typed_blindly_is_refused_and_forgotten(machine, gate):
     assert watch.requests().count("/token") == polls == 0
     if gate == "first":
         watch.assert_no_network()
-    assert len(watch.verdicts()) == 1
-    assert watch.verdicts()[0].fields["result"] != "admitted"
+    watch.one_verdict("refused", "typed_text")
     assert machine.sandbox.files_with("blind-Secret-9", "/var", "/run", "/tmp", "/home") == []
