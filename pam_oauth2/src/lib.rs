@@ -1,1 +1,24 @@
-//! PAM module: sign-in by the OAuth 2.0 Device Authorization Grant.
+//! The PAM module: sign-in by the OAuth 2.0 Device Authorization Grant (RFC 8628).
+//!
+//! The order of the modules is their order of dependency. [`login`] is the pipeline; it sees the host, the network, the
+//! clock and the store through arguments. Everything unsafe is in [`ffi`].
+
+pub mod host;
+
+pub mod args;
+
+pub mod oauth;
+
+pub mod outcome;
+
+pub mod admission;
+
+pub mod provision;
+
+pub mod home;
+
+pub mod prompt;
+
+pub mod login;
+
+mod ffi;

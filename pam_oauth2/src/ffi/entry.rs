@@ -1,0 +1,196 @@
+//! What libpam calls.
+
+use super::child::Commands;
+use super::handle::PamHost;
+use super::log::Logging;
+use crate::args::Args;
+use crate::home::HomeOutcome;
+use crate::host::Host;
+use crate::login::{self, Admission, Exit, Login, Machine};
+use crate::oauth::{Connect, HttpsConnector, Roots};
+use crate::outcome::{LoginError, Reply};
+use crate::provision::store::StoreProvisioner;
+use pam::constants::{PamFlag, PamResultCode};
+use pam::module::{PamHandle, PamHooks};
+use pam::pam_hooks;
+use shared::clock::{Clock, SystemClock};
+use shared::text::log_value;
+use std::ffi::CStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+use std::time::{Duration, Instant};
+
+struct Module;
+pam_hooks!(Module);
+
+/// Key of what is kept on the handle.
+const VERDICT: &str = "pam_oauth2_device_verdict";
+
+/// A stack may hold this module twice (an earlier module's line beside the profile's): the second call, right after the
+/// first, answers the same and starts no second flow. Later calls are new tries.
+const SAME_TRY: Duration = Duration::from_secs(1);
+
+/// The verdict of the auth phase of this very handle.
+struct Verdict {
+    reply: Reply,
+    at: Instant,
+}
+
+impl PamHooks for Module {
+    fn sm_authenticate(handle: &mut PamHandle, args: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
+        call(handle, &args, |handle, args| {
+            if let Some(reply) = earlier_verdict(handle) {
+                return reply;
+            }
+            let reply = authenticate(handle, args, flags);
+            let _ = handle.set_data(VERDICT, Box::new(Verdict { reply, at: Instant::now() }));
+            reply
+        })
+    }
+
+    fn acct_mgmt(handle: &mut PamHandle, args: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
+        call(handle, &args, |handle, args| {
+            let clock = SystemClock::new();
+            let mut host = PamHost::new(handle, flags);
+            match login::account(&Machine::this(args.config.clone()), &mut host, &clock) {
+                Ok(()) => Reply::Success,
+                Err(exit) => fail(&mut host, &clock, exit),
+            }
+        })
+    }
+
+    fn sm_setcred(handle: &mut PamHandle, args: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
+        call(handle, &args, |handle, args| {
+            let mut host = PamHost::new(handle, flags);
+            match login::setcred(&Machine::this(args.config.clone()), &mut host) {
+                Ok(()) => Reply::Success,
+                // Not ours, or nothing that this phase could decide: the account phase has.
+                Err(_) => Reply::NotOurs,
+            }
+        })
+    }
+
+    fn sm_open_session(handle: &mut PamHandle, args: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
+        call(handle, &args, |handle, args| {
+            let mut host = PamHost::new(handle, flags);
+            let user = host.user().unwrap_or_default();
+            match login::open_session(&Machine::this(args.config.clone()), &mut host, &Commands) {
+                Err(Exit::NotOurs(_)) => return Reply::NotOurs,
+                Err(Exit::Failed(error)) => log::warn!("home of {}: {error}", log_value(&user)),
+                Ok(Err(error)) => log::warn!("home of {}: {error}", log_value(&user)),
+                Ok(Ok(HomeOutcome::Made)) => log::info!("home of {} made", log_value(&user)),
+                Ok(Ok(HomeOutcome::LeftAlone(why))) => log::info!("home of {} not made: {why}", log_value(&user)),
+                Ok(Ok(HomeOutcome::Present)) => {}
+            }
+            Reply::Success
+        })
+    }
+}
+
+/// Every call: arguments, logging, and no panic past this point. A panic's own message would go to the person's
+/// terminal, so the hook that prints it is silenced; the standard library in here is our own copy, and so is the hook.
+fn call(
+    handle: &mut PamHandle,
+    args: &[&CStr],
+    run: impl FnOnce(&mut PamHandle, &Args) -> Reply,
+) -> PamResultCode {
+    static SILENCE: Once = Once::new();
+    SILENCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
+    let guarded = AssertUnwindSafe(|| {
+        let args = Args::parse(args.iter().filter_map(|arg| arg.to_str().ok()));
+        let _logging = Logging::start(handle, args.log_level, args.log_file.as_deref());
+        args.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+        // A panic of the phase is caught here already, while it can still be logged.
+        catch_unwind(AssertUnwindSafe(|| run(handle, &args))).unwrap_or_else(|panic| {
+            // Dropping what was thrown could throw again.
+            std::mem::forget(panic);
+            log::error!("result=error reason=panic");
+            Reply::Failed(LoginError::Panic.class().0)
+        })
+    });
+    let reply = catch_unwind(guarded).unwrap_or_else(|panic| {
+        std::mem::forget(panic);
+        Reply::Failed(LoginError::Panic.class().0)
+    });
+    reply.code()
+}
+
+fn earlier_verdict(handle: &PamHandle) -> Option<Reply> {
+    // SAFETY: only `sm_authenticate` above stores under this key, and only a Verdict.
+    let verdict = unsafe { handle.get_data::<Verdict>(VERDICT) }.ok()?;
+    (verdict.at.elapsed() < SAME_TRY).then_some(verdict.reply)
+}
+
+fn authenticate(handle: &mut PamHandle, args: &Args, flags: PamFlag) -> Reply {
+    let clock = SystemClock::new();
+    let machine = Machine::this(args.config.clone());
+    let mut host = PamHost::new(handle, flags);
+    let mut provisioner = StoreProvisioner { places: &machine.places, clock: &clock };
+    let outcome = login::authenticate(
+        &mut Login {
+            machine: &machine,
+            host: &mut host,
+            connect: &connector,
+            clock: &clock,
+            provisioner: &mut provisioner,
+        },
+        rustix::process::geteuid().is_root(),
+    );
+    match outcome {
+        Ok(admission) => {
+            log_admission(&mut host, &clock, &admission);
+            Reply::Success
+        }
+        Err(exit) => fail(&mut host, &clock, exit),
+    }
+}
+
+/// The way to the provider, with trust roots from fixed places only (rule 7).
+fn connector(provider: &shared::config::Provider) -> Box<dyn Connect> {
+    let roots = provider.ca_file.clone().map_or(Roots::System, Roots::File);
+    Box::new(HttpsConnector { roots, timeout: provider.http_timeout, proxy: None })
+}
+
+fn log_admission(host: &mut PamHost<'_>, clock: &SystemClock, admission: &Admission) {
+    let provisioned = &admission.provisioned;
+    provisioned.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    let mut changes = String::new();
+    for (key, groups) in [("groups_added", &provisioned.added), ("groups_removed", &provisioned.removed)] {
+        if !groups.is_empty() {
+            changes.push_str(&format!(" {key}={}", groups.join(",")));
+        }
+    }
+    let reason = if provisioned.first { "first_sign_in" } else { "sign_in" };
+    let account = &admission.account;
+    let place = place(host, clock, account.name.as_str());
+    log::info!("result=admitted reason={reason} {place} uid={}{changes}", account.uid);
+}
+
+/// Logs why, tells the person, and gives the code.
+fn fail(host: &mut PamHost<'_>, clock: &SystemClock, exit: Exit) -> Reply {
+    let error = match exit {
+        Exit::NotOurs(why) => {
+            log::debug!("not ours: {why:?}");
+            return Reply::NotOurs;
+        }
+        Exit::Failed(error) => error,
+    };
+    let (class, reason) = error.class();
+    let user = host.user().unwrap_or_default();
+    let line = format!("result={} reason={reason} {} detail={error}", class.result(), place(host, clock, &user));
+    if class.result() == "error" { log::error!("{line}") } else { log::info!("{line}") }
+    host.show(&error.user_message(&user));
+    Reply::Failed(class)
+}
+
+/// `rhost= user= service= elapsed_ms=`.
+fn place(host: &PamHost<'_>, clock: &SystemClock, user: &str) -> String {
+    let rhost = host.rhost().unwrap_or_else(|| "-".into());
+    format!(
+        "rhost={} user={} service={} elapsed_ms={}",
+        log_value(&rhost),
+        log_value(user),
+        log_value(&host.service()),
+        clock.monotonic().as_millis()
+    )
+}

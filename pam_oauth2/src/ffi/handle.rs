@@ -1,0 +1,78 @@
+//! PAM's handle as a [`Host`].
+
+use super::names;
+use crate::host::{Answer, Host, HostError, Resolved};
+use pam::constants::{PAM_ERROR_MSG, PAM_PROMPT_ECHO_ON, PamFlag};
+use pam::conv::Conv;
+use pam::items::{RHost, Service};
+use pam::module::PamHandle;
+
+/// PAM_SILENT of pam_authenticate(3): no messages.
+const SILENT: PamFlag = 0x8000;
+
+/// The host of one call.
+pub(super) struct PamHost<'a> {
+    handle: &'a mut PamHandle,
+    silent: bool,
+}
+
+impl<'a> PamHost<'a> {
+    pub(super) fn new(handle: &'a mut PamHandle, flags: PamFlag) -> Self {
+        Self { handle, silent: flags & SILENT != 0 }
+    }
+}
+
+impl Host for PamHost<'_> {
+    fn user(&mut self) -> Result<String, HostError> {
+        self.handle.get_user(None).map_err(|_| HostError::NoUser)
+    }
+
+    fn service(&self) -> String {
+        let service = self.handle.get_item::<Service<'_>>().ok().flatten();
+        service.map(|service| service.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    fn rhost(&self) -> Option<String> {
+        let rhost = self.handle.get_item::<RHost<'_>>().ok().flatten()?;
+        Some(rhost.to_string_lossy().into_owned()).filter(|rhost| !rhost.is_empty())
+    }
+
+    fn show(&mut self, text: &str) {
+        if self.silent {
+            return;
+        }
+        if let Ok(Some(conversation)) = self.handle.get_item::<Conv<'_>>() {
+            // Nothing depends on it: a host may answer a message with a null response, which counts as an error.
+            let _ = conversation.send(PAM_ERROR_MSG, text);
+        }
+    }
+
+    fn ask(&mut self, text: &str) -> Result<Answer, HostError> {
+        release_memory();
+        let conversation = self.handle.get_item::<Conv<'_>>().ok().flatten().ok_or(HostError::NoPrompt)?;
+        let answer = conversation.send(PAM_PROMPT_ECHO_ON, text).map_err(|_| HostError::NoPrompt)?;
+        // The bytes are wiped when they are dropped.
+        match answer {
+            None => Err(HostError::NoPrompt),
+            Some(bytes) if bytes.as_bytes().is_empty() => Ok(Answer::Enter),
+            Some(_) => Ok(Answer::Text),
+        }
+    }
+
+    fn resolve(&self, name: &str) -> Result<Option<Resolved>, HostError> {
+        names::user_by_name(name)
+    }
+
+    fn has_id(&self, id: u32) -> Result<bool, HostError> {
+        Ok(names::has_user(id)? || names::has_group(id)?)
+    }
+}
+
+/// Gives free heap back to the system: a person may take minutes, and hundreds may be waiting.
+fn release_memory() {
+    // SAFETY: malloc_trim(3) may be called at any time from any thread.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}

@@ -1,0 +1,8 @@
+//! The edge to libpam and libc: everything unsafe of this crate. Each block says which promise holds and why.
+#![allow(unsafe_code)]
+
+mod child;
+mod entry;
+mod handle;
+mod log;
+mod names;

@@ -1,0 +1,91 @@
+//! getpwnam_r(3) and its relatives.
+
+use crate::host::{HostError, Resolved};
+use libc::{c_char, c_int, size_t};
+use std::ffi::{CStr, CString};
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// Where the buffer stops growing: more than any entry of passwd(5), and groups with very many members.
+const MAX_BUFFER: usize = 16 * 1024 * 1024;
+
+/// The passwd entry of a name.
+pub(super) fn user_by_name(name: &str) -> Result<Option<Resolved>, HostError> {
+    // A name with NUL is nobody's.
+    let Ok(name) = CString::new(name) else { return Ok(None) };
+    lookup(
+        // SAFETY: all five pointers are valid for the call: `name` is NUL-ended, the others are `lookup`'s own.
+        |entry, buffer, length, result| unsafe { libc::getpwnam_r(name.as_ptr(), entry, buffer, length, result) },
+        |entry: &libc::passwd| Resolved {
+            name: text(entry.pw_name),
+            uid: entry.pw_uid,
+            gid: entry.pw_gid,
+            home: text(entry.pw_dir),
+            shell: text(entry.pw_shell),
+        },
+    )
+}
+
+/// Does any source know a user with this number?
+pub(super) fn has_user(uid: u32) -> Result<bool, HostError> {
+    let found = lookup(
+        // SAFETY: the pointers are `lookup`'s own and valid for the call.
+        |entry, buffer, length, result| unsafe { libc::getpwuid_r(uid, entry, buffer, length, result) },
+        |_: &libc::passwd| (),
+    )?;
+    Ok(found.is_some())
+}
+
+/// Does any source know a group with this number?
+pub(super) fn has_group(gid: u32) -> Result<bool, HostError> {
+    let found = lookup(
+        // SAFETY: the pointers are `lookup`'s own and valid for the call.
+        |entry, buffer, length, result| unsafe { libc::getgrgid_r(gid, entry, buffer, length, result) },
+        |_: &libc::group| (),
+    )?;
+    Ok(found.is_some())
+}
+
+/// Calls a reentrant lookup with a growing buffer. Such functions return 0 and a null result for "nobody"; some
+/// sources say ENOENT or ESRCH instead (getpwnam_r(3)).
+fn lookup<E, T>(
+    call: impl Fn(*mut E, *mut c_char, size_t, *mut *mut E) -> c_int,
+    read: impl Fn(&E) -> T,
+) -> Result<Option<T>, HostError> {
+    let mut buffer: Vec<c_char> = vec![0; 4096];
+    loop {
+        let mut entry = MaybeUninit::<E>::uninit();
+        let mut result = ptr::null_mut();
+        match call(entry.as_mut_ptr(), buffer.as_mut_ptr(), buffer.len(), &mut result) {
+            // SAFETY: on success the function points `result` at the `entry` it has filled; its strings lie in
+            // `buffer`, which lives until `read` has copied them.
+            0 if !result.is_null() => return Ok(Some(read(unsafe { &*result }))),
+            0 | libc::ENOENT | libc::ESRCH => return Ok(None),
+            libc::ERANGE if buffer.len() < MAX_BUFFER => buffer.resize(buffer.len() * 2, 0),
+            libc::EINTR => {}
+            errno => return Err(HostError::NameService(errno)),
+        }
+    }
+}
+
+fn text(string: *const c_char) -> String {
+    if string.is_null() {
+        return String::new();
+    }
+    // SAFETY: not null, and libc ends the strings of an entry with NUL within the caller's buffer.
+    unsafe { CStr::from_ptr(string) }.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_is_found_and_nobody_else_is_made_up() {
+        assert_eq!(user_by_name("root").unwrap().unwrap().uid, 0);
+        assert_eq!(user_by_name("no-such-user-here").unwrap(), None);
+        assert_eq!(user_by_name("a\0b").unwrap(), None);
+        assert!(has_user(0).unwrap() && has_group(0).unwrap());
+        assert!(!has_user(1_999_999_999).unwrap() && !has_group(1_999_999_999).unwrap());
+    }
+}

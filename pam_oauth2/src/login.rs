@@ -1,0 +1,83 @@
+//! The pipeline of one call (design, section 3), over a host, a network, a clock and a provisioner.
+
+mod account;
+mod auth;
+mod known;
+mod session;
+
+pub use account::account;
+pub use auth::{Admission, Login, authenticate};
+pub use session::{open_session, setcred};
+
+use crate::outcome::{LoginError, NotOurs};
+use shared::etc::LocalNames;
+use shared::store::Places;
+use std::path::{Path, PathBuf};
+
+/// Names of the rows that `oauth2ctl enable` makes to prove the stacks; nobody signs in as one.
+pub const PROBE_PREFIX: &str = "oauth2-probe-";
+
+/// The files of a machine. A test brings its own.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// Store, published database, parameters.
+    pub places: Places,
+    /// config.json.
+    pub config: PathBuf,
+    /// passwd(5).
+    pub passwd: PathBuf,
+    /// group(5).
+    pub group: PathBuf,
+    /// nsswitch.conf(5).
+    pub nsswitch: PathBuf,
+    /// Its name, for the prompt.
+    pub name: String,
+}
+
+impl Machine {
+    /// This machine, with the configuration that the PAM line names.
+    #[must_use]
+    pub fn this(config: PathBuf) -> Self {
+        Self {
+            places: Places::under(Path::new("/")),
+            config,
+            passwd: shared::paths::PASSWD.into(),
+            group: shared::paths::GROUP.into(),
+            nsswitch: shared::paths::NSSWITCH.into(),
+            name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        }
+    }
+
+    fn local(&self) -> Result<LocalNames, LoginError> {
+        LocalNames::read(&self.passwd, &self.group).map_err(LoginError::Etc)
+    }
+
+    /// Loads the configuration.
+    ///
+    /// # Errors
+    /// See [`shared::config::ConfigError`].
+    pub fn load_config(&self) -> Result<shared::config::Loaded, shared::config::ConfigError> {
+        // Without nsswitch.conf libc asks `files` only.
+        let nsswitch = std::fs::read_to_string(&self.nsswitch).unwrap_or_default();
+        shared::config::load(&self.config, self.places.owner, &nsswitch)
+    }
+
+    fn nss_db(&self) -> &str {
+        self.places.nss_db.to_str().unwrap_or_default()
+    }
+}
+
+/// How a call ends without success.
+#[derive(Debug)]
+pub enum Exit {
+    /// Not our business.
+    NotOurs(NotOurs),
+    /// A refusal or a fault.
+    Failed(LoginError),
+}
+
+impl<E: Into<LoginError>> From<E> for Exit {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}

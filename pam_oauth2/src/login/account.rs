@@ -1,0 +1,74 @@
+//! The account phase: from the published database alone, in every service and for callers that may read nothing else.
+
+use super::known::{self, Row, Standing};
+use super::{Exit, Machine};
+use crate::host::Host;
+use crate::outcome::{Barred, LoginError, NotOurs};
+use shared::clock::Clock;
+use shared::snapshot::State;
+use shared::types::is_login_name;
+
+/// May this person use the machine now?
+///
+/// # Errors
+/// Not our business, or why not.
+pub fn account(machine: &Machine, host: &mut dyn Host, clock: &dyn Clock) -> Result<(), Exit> {
+    let name = host.user()?;
+    let local = machine.local()?;
+    if local.user(&name).is_some() {
+        return Err(Exit::NotOurs(NotOurs::LocalUser));
+    }
+    if !is_login_name(name.as_bytes()) {
+        return Err(Exit::NotOurs(NotOurs::Name));
+    }
+    match known::standing(machine, &name)? {
+        None => Err(Exit::NotOurs(NotOurs::NotConfigured)),
+        Some(Standing::Removed) => Err(LoginError::Barred(Barred::Removed).into()),
+        Some(Standing::Row(row)) => Ok(check(&row, host, clock)?),
+        Some(Standing::Nobody) => nobody(machine, host, &name, &local),
+    }
+}
+
+fn check(row: &Row, host: &dyn Host, clock: &dyn Clock) -> Result<(), LoginError> {
+    let today = clock.today();
+    let barred = row.barred(today).or((row.state == State::Reserved).then_some(Barred::Unconfirmed));
+    if let Some(barred) = barred {
+        return Err(LoginError::Barred(barred));
+    }
+    if host.resolve(&row.entry.name)?.as_ref() != Some(&row.entry) {
+        return Err(LoginError::Barred(Barred::IdentityChanged));
+    }
+    match row.max_confirmation_age {
+        Some(days) if applies(row, &host.service()) && !is_fresh(row, today.0, days) => {
+            Err(LoginError::TooOld { days })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn applies(row: &Row, service: &str) -> bool {
+    row.services.split(' ').any(|listed| listed == service)
+}
+
+/// A day later than tomorrow was written by a clock that was wrong: it proves nothing.
+fn is_fresh(row: &Row, today: u32, days: u32) -> bool {
+    row.confirmed_day.is_some_and(|day| day <= today.saturating_add(1) && today.saturating_sub(day) <= days)
+}
+
+/// A name that is not published is ours only if the host resolved it to the entry that it *would* get: sshd let
+/// somebody in by a key whom nobody has verified. Only root's sshd sees such entries, and may read their parameters.
+fn nobody(
+    machine: &Machine,
+    host: &dyn Host,
+    name: &str,
+    local: &shared::etc::LocalNames,
+) -> Result<(), Exit> {
+    let Ok(Some(parameters)) = known::parameters(machine) else { return Err(Exit::NotOurs(NotOurs::Name)) };
+    let Ok(account) = known::prospective_account(machine, name, local, &parameters) else {
+        return Err(Exit::NotOurs(NotOurs::Name));
+    };
+    match host.resolve(name)? {
+        Some(resolved) if resolved.is(&account) => Err(LoginError::Barred(Barred::Unconfirmed).into()),
+        _ => Err(Exit::NotOurs(NotOurs::Name)),
+    }
+}

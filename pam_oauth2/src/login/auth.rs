@@ -1,0 +1,220 @@
+//! The auth phase: steps 0 to 10.
+
+use super::known::{self, Row, Standing};
+use super::{Exit, Machine};
+use crate::admission::{self, Grounds};
+use crate::host::{Answer, Host, Resolved};
+use crate::oauth::{Connect, Provider, Settings, Validation, VerifiedClaims};
+use crate::outcome::{Barred, LoginError, NotOurs};
+use crate::prompt::{self, Occasion};
+use crate::provision::{Provisioned, Provisioner};
+use shared::clock::Clock;
+use shared::config::{self, Config};
+use shared::etc::LocalNames;
+use shared::identity::account::Account;
+use shared::prospective::{Absent, exists};
+use shared::snapshot::State;
+use shared::store::Store;
+use shared::types::LoginName;
+use std::time::Duration;
+
+/// How much earlier than the host's own deadline this module gives up, so that its sentence is read.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// Somebody is in.
+#[derive(Debug)]
+pub struct Admission {
+    /// Their account.
+    pub account: Account,
+    /// What was made of it.
+    pub provisioned: Provisioned,
+}
+
+/// What the auth phase runs on.
+pub struct Login<'a> {
+    /// The files of the machine.
+    pub machine: &'a Machine,
+    /// Who asks.
+    pub host: &'a mut dyn Host,
+    /// The way to the provider, made from the configuration.
+    pub connect: &'a dyn Fn(&config::Provider) -> Box<dyn Connect>,
+    /// Time.
+    pub clock: &'a dyn Clock,
+    /// What makes an account of an admission.
+    pub provisioner: &'a mut dyn Provisioner,
+}
+
+/// The account that the host holds, and whether it is anybody's yet.
+struct Held {
+    account: Account,
+    confirmed: bool,
+}
+
+/// Signs somebody in. `privileged`: the caller has effective uid 0.
+///
+/// # Errors
+/// Not our business, or why they are not in.
+pub fn authenticate(login: &mut Login<'_>, privileged: bool) -> Result<Admission, Exit> {
+    let started = login.clock.monotonic();
+    let name = login.host.user()?;
+    let local = login.machine.local()?;
+    not_ours_at_once(&name, &local, privileged)?;
+    let config = configuration(login.machine)?;
+    if !config.services.contains(&login.host.service()) {
+        return Err(Exit::NotOurs(NotOurs::Service));
+    }
+    let held = hold(login, &name, &local, &config)?;
+    let claims = sign_in(login, &config, &held, started)?;
+    let admitted = admit(login, &config, &local, &held.account, claims)?;
+    let provisioned = login.provisioner.provision(&admitted, &config, &local)?;
+    unchanged(login.host.resolve(&name)?.as_ref(), admitted.account())?;
+    Ok(Admission { account: admitted.account().clone(), provisioned })
+}
+
+/// Step 0: needs nothing but /etc/passwd.
+fn not_ours_at_once(name: &str, local: &LocalNames, privileged: bool) -> Result<(), Exit> {
+    if local.user(name).is_some() {
+        return Err(Exit::NotOurs(NotOurs::LocalUser));
+    }
+    if !privileged {
+        return Err(Exit::NotOurs(NotOurs::Unprivileged));
+    }
+    Ok(())
+}
+
+/// Step 1.
+fn configuration(machine: &Machine) -> Result<Config, Exit> {
+    match machine.load_config() {
+        Ok(loaded) => {
+            loaded.warnings.iter().for_each(|warning| log::warn!("config: {warning}"));
+            Ok(loaded.config)
+        }
+        Err(config::ConfigError::NotConfigured(_)) => Err(Exit::NotOurs(NotOurs::NotConfigured)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Step 2: which account the host holds for the name, or why it holds none.
+fn hold(login: &Login<'_>, typed: &str, local: &LocalNames, config: &Config) -> Result<Held, Exit> {
+    let parse = if config.mapping.preserve_case { LoginName::parse } else { LoginName::parse_lower };
+    let name = parse(typed).map_err(Absent::from)?;
+    if known::is_probe(name.as_str()) {
+        return Err(LoginError::Barred(Barred::Probe).into());
+    }
+    let resolved = login.host.resolve(name.as_str())?;
+    let standing = known::standing(login.machine, name.as_str())?;
+    match (standing, resolved) {
+        (Some(Standing::Row(row)), resolved) => Ok(hold_row(login, &row, resolved.as_ref())?),
+        (Some(Standing::Removed), _) => Err(Absent::Tombstoned(name).into()),
+        (None, None) => Err(LoginError::NotEnabled.into()),
+        (Some(Standing::Nobody), None) => Err(known::why_absent(login.machine, name.as_str(), local, config)?.into()),
+        (None, Some(_)) => Err(Exit::NotOurs(NotOurs::Name)),
+        (Some(Standing::Nobody), Some(resolved)) => hold_prospective(login, name.as_str(), local, config, &resolved),
+    }
+}
+
+fn hold_row(login: &Login<'_>, row: &Row, resolved: Option<&Resolved>) -> Result<Held, LoginError> {
+    if let Some(barred) = row.barred(login.clock.today()) {
+        return Err(LoginError::Barred(barred));
+    }
+    let account = known::row_account(row)?;
+    match resolved {
+        None => return Err(LoginError::NotResolved),
+        Some(resolved) if !resolved.is(&account) => return Err(LoginError::IdentityChanged),
+        Some(_) => {}
+    }
+    let confirmed = row.state == State::Confirmed;
+    if !confirmed && exists(&account.home) {
+        return Err(Absent::HomeExists { home: account.home }.into());
+    }
+    Ok(Held { account, confirmed })
+}
+
+/// The host resolved a name that is not published: ours only if it is the prospective entry, field by field.
+fn hold_prospective(
+    login: &Login<'_>,
+    name: &str,
+    local: &LocalNames,
+    config: &Config,
+    resolved: &Resolved,
+) -> Result<Held, Exit> {
+    let Some(parameters) = known::parameters(login.machine)? else { return Err(Exit::NotOurs(NotOurs::Name)) };
+    match known::prospective_account(login.machine, name, local, &parameters) {
+        Ok(account) if !resolved.is(&account) => Err(Exit::NotOurs(NotOurs::Name)),
+        Ok(_) if parameters.config_digest != config.digest => Err(LoginError::ConfigChanged.into()),
+        Ok(account) => Ok(Held { account, confirmed: false }),
+        // Somebody else's name service knows a name that could not be ours.
+        Err(_) => Err(Exit::NotOurs(NotOurs::Name)),
+    }
+}
+
+/// Steps 3 to 7. Nothing is written, created or executed here.
+fn sign_in(
+    login: &mut Login<'_>,
+    config: &Config,
+    held: &Held,
+    started: Duration,
+) -> Result<VerifiedClaims, LoginError> {
+    let occasion = Occasion {
+        machine: login.machine.name.clone(),
+        user: held.account.name.to_string(),
+        rhost: login.host.rhost(),
+    };
+    if !held.confirmed {
+        enter(login.host, &prompt::gate(&occasion))?;
+    }
+    let settings = settings(config);
+    let connect = (login.connect)(&config.provider);
+    let provider = Provider::new(&settings, connect.as_ref(), login.clock);
+    let asked = login.clock.monotonic();
+    let grant = provider.start()?;
+    enter(login.host, &prompt::device(&occasion, &grant, &config.prompt))?;
+    let grace = started.saturating_add(config.login_grace.saturating_sub(MARGIN));
+    let lifetime = asked.saturating_add(config.polling_timeout.unwrap_or(grant.expires_in).min(grant.expires_in));
+    Ok(provider.poll(&grant, grace.min(lifetime))?)
+}
+
+fn enter(host: &mut dyn Host, text: &str) -> Result<(), LoginError> {
+    match host.ask(text)? {
+        Answer::Enter => Ok(()),
+        Answer::Text => Err(LoginError::TypedText),
+    }
+}
+
+/// Step 8.
+fn admit(
+    login: &Login<'_>,
+    config: &Config,
+    local: &LocalNames,
+    held: &Account,
+    claims: VerifiedClaims,
+) -> Result<admission::Admitted, LoginError> {
+    let store = Store::open(&login.machine.places)?;
+    let uid_is_taken = |uid| Ok(login.host.has_id(uid)?);
+    admission::admit(claims, held, &Grounds { config, local, store: &store, uid_is_taken: &uid_is_taken })
+}
+
+/// Step 10: what the host resolves now must be what it resolved then and what was recorded.
+fn unchanged(now: Option<&Resolved>, account: &Account) -> Result<(), LoginError> {
+    if now.is_some_and(|now| now.is(account)) { Ok(()) } else { Err(LoginError::IdentityChanged) }
+}
+
+fn settings(config: &Config) -> Settings {
+    let provider = &config.provider;
+    Settings {
+        client_id: provider.client_id.clone(),
+        client_secret: provider.client_secret.clone(),
+        issuer: provider.issuer.clone(),
+        device_url: provider.device_url.clone(),
+        token_url: provider.token_url.clone(),
+        introspection_url: provider.introspection_url.clone(),
+        scopes: provider.scopes.clone(),
+        validation: match provider.validation {
+            config::Validation::IdToken => Validation::IdToken,
+            config::Validation::Introspection => Validation::Introspection,
+        },
+        username_claims: config.mapping.username_claims.clone(),
+        groups_claim: config.mapping.groups_claim.clone(),
+        subject_from_username: config.mapping.subject_from_username,
+    }
+}

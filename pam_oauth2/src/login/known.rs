@@ -1,0 +1,143 @@
+//! What is published of a name, and what its absence means.
+
+use super::{Machine, PROBE_PREFIX};
+use crate::host::Resolved;
+use crate::outcome::{Barred, LoginError};
+use shared::clock::Day;
+use shared::config::Config;
+use shared::etc::LocalNames;
+use shared::first_login::{self, FirstLogin};
+use shared::identity::account::Account;
+use shared::prospective::{self, Absent, Surroundings};
+use shared::secure_file::{self, SecureFileError};
+use shared::snapshot::{MappedFile, Snapshot, SnapshotError, State};
+use shared::types::LoginName;
+
+/// A name, as published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// A row.
+    Row(Row),
+    /// Somebody who was removed.
+    Removed,
+    /// Nothing.
+    Nobody,
+}
+
+/// A published row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) entry: Resolved,
+    pub(super) state: State,
+    pub(super) confirmed_day: Option<u32>,
+    pub(super) expires_day: Option<u32>,
+    pub(super) max_confirmation_age: Option<u32>,
+    pub(super) services: String,
+}
+
+impl Row {
+    /// Why this row lets nobody in today, if so.
+    pub(super) fn barred(&self, today: Day) -> Option<Barred> {
+        match self.state {
+            State::Locked => Some(Barred::Locked),
+            State::Denied => Some(Barred::Denied),
+            _ if self.expires_day.is_some_and(|day| day <= today.0) => Some(Barred::Expired),
+            _ => None,
+        }
+    }
+}
+
+/// What the published database says about a name. `None`: there is no published database.
+pub(super) fn standing(machine: &Machine, name: &str) -> Result<Option<Standing>, LoginError> {
+    let file = match MappedFile::open_owned_by(machine.nss_db(), machine.places.owner) {
+        Ok(file) => file,
+        Err(SnapshotError::Missing) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let snapshot = Snapshot::open(file.bytes())?;
+    if let Some(person) = snapshot.person_by_name(name.as_bytes())? {
+        let header = snapshot.header()?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        return Ok(Some(Standing::Row(Row {
+            entry: Resolved {
+                name: person.name.to_owned(),
+                uid: person.uid.get(),
+                gid: person.gid.get(),
+                home: text(person.home),
+                shell: text(person.shell),
+            },
+            state: person.state,
+            confirmed_day: person.confirmed_day,
+            expires_day: person.expires_day,
+            max_confirmation_age: header.max_confirmation_age,
+            services: header.services.to_owned(),
+        })));
+    }
+    let removed = snapshot.name_is_tombstoned(name.as_bytes())?;
+    Ok(Some(if removed { Standing::Removed } else { Standing::Nobody }))
+}
+
+/// The parameters of first logins; `None` before `oauth2ctl enable sshd`.
+pub(super) fn parameters(machine: &Machine) -> Result<Option<FirstLogin>, LoginError> {
+    let places = &machine.places;
+    match secure_file::read(&places.first_login, places.owner, first_login::LIMIT) {
+        Err(SecureFileError::Missing(_)) => Ok(None),
+        Err(error) => Err(LoginError::FirstLogin(error.to_string())),
+        Ok(contents) => std::str::from_utf8(&contents.bytes)
+            .map_err(|error| error.to_string())
+            .and_then(|text| FirstLogin::parse(text).map_err(|error| error.to_string()))
+            .map(Some)
+            .map_err(LoginError::FirstLogin),
+    }
+}
+
+/// The account that a published row stands for.
+pub(super) fn row_account(row: &Row) -> Result<Account, LoginError> {
+    let entry = &row.entry;
+    let name = LoginName::parse(&entry.name).map_err(Absent::from)?;
+    let refused = |_| LoginError::Snapshot(SnapshotError::Refused("an id"));
+    Ok(Account {
+        name,
+        uid: shared::types::Uid::new(entry.uid).map_err(refused)?,
+        gid: shared::types::Gid::new(entry.gid).map_err(refused)?,
+        gecos: String::new(),
+        home: entry.home.clone(),
+        shell: entry.shell.clone(),
+        supplementary: Vec::new(),
+    })
+}
+
+/// The account that a name nobody knows would get, by the same function that the NSS module uses.
+pub(super) fn prospective_account(
+    machine: &Machine,
+    name: &str,
+    local: &LocalNames,
+    parameters: &FirstLogin,
+) -> Result<Account, Absent> {
+    let file = MappedFile::open_owned_by(machine.nss_db(), machine.places.owner).map_err(|_| Absent::Unreadable)?;
+    let snapshot = Snapshot::open(file.bytes()).map_err(|_| Absent::Unreadable)?;
+    let around = Surroundings { local, published: &snapshot, exists: &prospective::exists };
+    prospective::account(name, parameters, &around)
+}
+
+/// Why the host resolves nobody of a name that is not published.
+pub(super) fn why_absent(
+    machine: &Machine,
+    name: &str,
+    local: &LocalNames,
+    config: &Config,
+) -> Result<LoginError, LoginError> {
+    let Some(parameters) = parameters(machine)? else { return Ok(LoginError::NotEnabled) };
+    if parameters.config_digest != config.digest {
+        return Ok(LoginError::ConfigChanged);
+    }
+    Ok(match prospective_account(machine, name, local, &parameters) {
+        Err(absent) => absent.into(),
+        // It would be there, and yet the host does not see it.
+        Ok(_) => LoginError::NotResolved,
+    })
+}
+
+pub(super) fn is_probe(name: &str) -> bool {
+    name.starts_with(PROBE_PREFIX)
+}

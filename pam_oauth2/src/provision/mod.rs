@@ -1,0 +1,50 @@
+//! Provisioning (step 9): what an admission makes of the machine.
+
+pub mod store;
+
+use crate::admission::Admitted;
+use crate::outcome::LoginError;
+use shared::config::Config;
+use shared::etc::LocalNames;
+use shared::identity::account::Account;
+
+/// What was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provisioned {
+    /// The first sign-in of this person.
+    pub first: bool,
+    /// Local names of groups that were added.
+    pub added: Vec<String>,
+    /// Local names of groups that were taken away.
+    pub removed: Vec<String>,
+    /// Sentences for the log: what could not be done, though the person comes in.
+    pub warnings: Vec<String>,
+}
+
+/// Makes an account for somebody who was admitted, and for nobody else.
+pub trait Provisioner {
+    /// Records the sign-in and makes the account resolvable.
+    ///
+    /// # Errors
+    /// The person does not come in.
+    fn provision(
+        &mut self,
+        admitted: &Admitted,
+        config: &Config,
+        local: &LocalNames,
+    ) -> Result<Provisioned, LoginError>;
+}
+
+/// Writes nothing: the administrator's trial login.
+#[derive(Debug, Default)]
+pub struct DryRun {
+    /// The account that would have been recorded.
+    pub account: Option<Account>,
+}
+
+impl Provisioner for DryRun {
+    fn provision(&mut self, admitted: &Admitted, _: &Config, _: &LocalNames) -> Result<Provisioned, LoginError> {
+        self.account = Some(admitted.account().clone());
+        Ok(Provisioned { first: admitted.known().is_none(), ..Provisioned::default() })
+    }
+}
