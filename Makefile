@@ -1,0 +1,65 @@
+# make         build everything
+# make demo    the whole story in one transcript, on a provider and a sshd of its own
+# make test    every tier of tests; what CI runs
+# make install DESTDIR=...  install into DESTDIR
+
+CARGO ?= cargo
+MULTIARCH := $(shell dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null || gcc -print-multiarch 2>/dev/null)
+PREFIX ?= /usr
+LIBDIR ?= $(PREFIX)/lib$(if $(MULTIARCH),/$(MULTIARCH),64)
+# The directory that libpam searches is the one that holds pam_permit.so.
+PAMDIR ?= $(LIBDIR)/security
+TARGET ?= target/release
+DESTDIR ?=
+
+.PHONY: all build demo demo-shell test check unit setup install uninstall bench clean
+
+all: build
+
+# One package an invocation: built together, features would be united, and the NSS module would carry SQLite.
+build:
+	$(CARGO) build --release --locked -p nss_oauth2
+	$(CARGO) build --release --locked -p pam_oauth2
+	$(CARGO) build --release --locked -p oauth2ctl
+
+setup:
+	tests/setup
+
+demo: setup build
+	tests/demo
+
+demo-shell: setup build
+	tests/demo --shell
+
+# Formatting, lints, licences, and what the built modules contain.
+check: build
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked -p nss_oauth2 --all-targets -- -D warnings
+	$(CARGO) clippy --locked -p shared -p pam_oauth2 -p oauth2ctl --all-targets -- -D warnings
+	tests/check-modules $(TARGET)
+
+unit:
+	$(CARGO) test --locked -p nss_oauth2
+	$(CARGO) test --locked -p shared -p pam_oauth2 -p oauth2ctl
+
+test: setup check unit
+	tests/run
+
+# The modules are put in place by rename: a half-written one would kill every program that uses PAM or NSS.
+install:
+	install -d $(DESTDIR)$(PAMDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PREFIX)/sbin
+	install -d $(DESTDIR)$(PREFIX)/share/pam-configs $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+	install -d $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 0644 -s $(TARGET)/libpam_oauth2.so $(DESTDIR)$(PAMDIR)/.pam_oauth2_device.so.new
+	mv -f $(DESTDIR)$(PAMDIR)/.pam_oauth2_device.so.new $(DESTDIR)$(PAMDIR)/pam_oauth2_device.so
+	ln -sfn pam_oauth2_device.so $(DESTDIR)$(PAMDIR)/pam_oauth2.so
+	install -m 0644 -s $(TARGET)/libnss_oauth2.so $(DESTDIR)$(LIBDIR)/.libnss_oauth2.so.2.new
+	mv -f $(DESTDIR)$(LIBDIR)/.libnss_oauth2.so.2.new $(DESTDIR)$(LIBDIR)/libnss_oauth2.so.2
+	install -m 0755 -s $(TARGET)/oauth2ctl $(DESTDIR)$(PREFIX)/sbin/oauth2ctl
+	install -m 0644 debian/pam-configs/oauth2 $(DESTDIR)$(PREFIX)/share/pam-configs/oauth2
+	install -m 0644 debian/pam-oauth2.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/pam-oauth2.conf
+	install -m 0644 man/config.json.5 $(DESTDIR)$(PREFIX)/share/man/man5/pam_oauth2_device.json.5
+	install -m 0644 man/pam_oauth2_device.8 man/nss_oauth2.8 man/oauth2ctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+
+clean:
+	$(CARGO) clean
