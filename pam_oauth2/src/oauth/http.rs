@@ -343,3 +343,6 @@ pub enum ProtocolFault {
     #[error("and this machine agree on no TLS: {0}")]
     Tls(String),
 }
+
+#[cfg(test)]
+mod tests;

@@ -212,3 +212,9 @@ fn broken(error: &io::Error) -> Outage {
         Outage::Broken
     }
 }
+
+#[cfg(test)]
+mod test_server;
+
+#[cfg(test)]
+mod tests;
