@@ -42,10 +42,10 @@ impl<'b> Room<'b> {
     /// `text` and a NUL.
     fn string(&mut self, text: &[u8]) -> Result<*mut c_char, LookupError> {
         let place = self.bytes(text.len() + 1)?;
-        let bytes = text.iter().chain([&0]);
-        place.iter_mut().zip(bytes).for_each(|(slot, byte)| {
-            slot.write(*byte);
-        });
+        if let Some((last, place)) = place.split_last_mut() {
+            write_bytes(place, text);
+            last.write(0);
+        }
         Ok(place.as_mut_ptr().cast())
     }
 
@@ -123,12 +123,11 @@ fn put_members(
 fn put_names(
     packed: Blob<'_>,
     pointers: &mut [MaybeUninit<*mut c_char>],
-    place: &mut [MaybeUninit<u8>],
+    mut place: &mut [MaybeUninit<u8>],
 ) -> Result<(), LookupError> {
     const BAD: LookupError = LookupError::Database(SnapshotError::Damaged("a list of members"));
     let base = place.as_mut_ptr().cast::<c_char>();
     let mut slots = pointers.iter_mut();
-    let mut place = place.iter_mut();
     // Offsets in the list: of the current name, and of the current chunk.
     let (mut name, mut chunk_start) = (0, 0);
     for chunk in packed.chunks() {
@@ -136,10 +135,10 @@ fn put_names(
         if chunk.iter().fold(false, |bad, byte| bad | !may_stand_in_list(*byte)) {
             return Err(BAD);
         }
-        place.by_ref().zip(chunk).for_each(|(slot, byte)| {
-            slot.write(*byte);
-        });
-        for (end, _) in chunk.iter().enumerate().filter(|(_, byte)| **byte == 0) {
+        let (free, rest) = place.split_at_mut_checked(chunk.len()).ok_or(BAD)?;
+        write_bytes(free, chunk);
+        place = rest;
+        for end in nuls(chunk) {
             let end = chunk_start + end;
             if end == name {
                 return Err(BAD);
@@ -151,6 +150,32 @@ fn put_names(
     }
     // Every pointer has a name, and the last name its NUL.
     if slots.next().is_none() && name == packed.len() { Ok(()) } else { Err(BAD) }
+}
+
+/// Where the NULs are, found in eight bytes at once: a group of some hundred members is a matter of a microsecond.
+fn nuls(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let (words, tail) = bytes.as_chunks::<8>();
+    let tail_start = bytes.len() - tail.len();
+    let in_words = words.iter().enumerate().flat_map(|(index, word)| {
+        let word = u64::from_le_bytes(*word);
+        // The high bit of every byte that is 0: adding 7f carries into it from any of the lower bits.
+        let mut marks = !(((word & LOW) + LOW) | word | LOW);
+        std::iter::from_fn(move || {
+            let bit = (marks != 0).then(|| marks.trailing_zeros())?;
+            marks &= marks - 1;
+            Some(8 * index + bit as usize / 8)
+        })
+    });
+    let in_tail = tail.iter().enumerate().filter(|(_, byte)| **byte == 0);
+    in_words.chain(in_tail.map(move |(index, _)| tail_start + index))
+}
+
+/// Compiles to one memcpy.
+fn write_bytes(place: &mut [MaybeUninit<u8>], bytes: &[u8]) {
+    for (slot, byte) in place.iter_mut().zip(bytes) {
+        slot.write(*byte);
+    }
 }
 
 /// The characters of a login name, and the NUL behind it. Without a branch per byte, so that it is vectorised: what

@@ -14,15 +14,7 @@ pub(super) struct GroupList {
     /// Most entries there may be; none if it is not positive.
     limit: c_long,
     /// Entries that other sources have filled.
-    before: c_long,
-}
-
-/// What became of a gid.
-#[derive(PartialEq, Eq)]
-enum Pushed {
-    Yes,
-    /// The limit is reached: the rest is cut off, as in every other source.
-    Full,
+    before: usize,
 }
 
 impl GroupList {
@@ -38,71 +30,62 @@ impl GroupList {
     ) -> Self {
         // SAFETY: the caller's promise.
         let before = unsafe { *start };
-        Self { skip, start, size, groups, limit, before }
+        Self { skip, start, size, groups, limit, before: usize::try_from(before).unwrap_or(0) }
     }
 
-    /// Enters gids in the place of those entered before by this value; all of them, or on an error none.
+    /// Enters gids behind those of other sources, in the place of those that an earlier call has entered; on an error
+    /// none. What the limit leaves no room for is cut off, as every other source does.
     pub(super) fn enter(
         &self,
         gids: impl Iterator<Item = Result<u32, SnapshotError>>,
     ) -> Result<(), LookupError> {
-        self.truncate();
+        self.set_filled(self.before)?;
+        let mut filled = self.before;
+        // SAFETY: the promise of `new`.
+        let (mut room, mut array) = unsafe { (usize::try_from(*self.size).unwrap_or(0), *self.groups) };
         for gid in gids {
-            match gid.map_err(LookupError::Database).and_then(|gid| self.push(gid)) {
-                Ok(Pushed::Yes) => {}
-                Ok(Pushed::Full) => break,
-                Err(error) => {
-                    self.truncate();
-                    return Err(error);
+            let gid = gid?;
+            if gid == self.skip {
+                continue;
+            }
+            if filled >= room {
+                match self.grow(room)? {
+                    Some(grown) => (room, array) = grown,
+                    None => break,
                 }
             }
+            // SAFETY: `array` has `room` entries, and `filled` is below that.
+            unsafe { array.add(filled).write(gid) };
+            filled += 1;
         }
+        self.set_filled(filled)
+    }
+
+    fn set_filled(&self, filled: usize) -> Result<(), LookupError> {
+        let filled = c_long::try_from(filled).map_err(|_| LookupError::OutOfMemory)?;
+        // SAFETY: the promise of `new`.
+        unsafe { *self.start = filled };
         Ok(())
     }
 
-    fn truncate(&self) {
-        // SAFETY: the promise of `new`.
-        unsafe { *self.start = self.before };
-    }
-
-    fn push(&self, gid: gid_t) -> Result<Pushed, LookupError> {
-        if gid == self.skip {
-            return Ok(Pushed::Yes);
+    /// Doubles the array, up to the limit; None where that is reached. It is never made smaller: other sources come
+    /// after this one.
+    fn grow(&self, room: usize) -> Result<Option<(usize, *mut gid_t)>, LookupError> {
+        let limit = usize::try_from(self.limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+        if room >= limit {
+            return Ok(None);
         }
-        // SAFETY: the promise of `new`.
-        let (filled, size) = unsafe { (*self.start, *self.size) };
-        if filled >= size && self.grow(size)? == Pushed::Full {
-            return Ok(Pushed::Full);
-        }
-        let index = usize::try_from(filled).map_err(|_| LookupError::OutOfMemory)?;
-        // SAFETY: the promise of `new`, and `filled` is below `*size` now.
-        unsafe {
-            (*self.groups).add(index).write(gid);
-            *self.start = filled + 1;
-        }
-        Ok(Pushed::Yes)
-    }
-
-    /// Doubles the array, up to the limit. It is never made smaller: other sources come after this one.
-    fn grow(&self, size: c_long) -> Result<Pushed, LookupError> {
-        if self.limit > 0 && size >= self.limit {
-            return Ok(Pushed::Full);
-        }
-        let doubled = size.max(8).checked_mul(2).ok_or(LookupError::OutOfMemory)?;
-        let larger = if self.limit > 0 { doubled.min(self.limit) } else { doubled };
-        let length = usize::try_from(larger).map_err(|_| LookupError::OutOfMemory)?;
-        let bytes = length.checked_mul(size_of::<gid_t>()).ok_or(LookupError::OutOfMemory)?;
+        let larger = room.max(8).saturating_mul(2).min(limit);
+        let size = c_long::try_from(larger).map_err(|_| LookupError::OutOfMemory)?;
+        let bytes = larger.checked_mul(size_of::<gid_t>()).ok_or(LookupError::OutOfMemory)?;
         // SAFETY: the promise of `new`: the array is malloc's. On failure it stays as it is.
-        let moved = unsafe { libc::realloc((*self.groups).cast(), bytes) };
+        let moved = unsafe { libc::realloc((*self.groups).cast(), bytes) }.cast::<gid_t>();
         if moved.is_null() {
             return Err(LookupError::OutOfMemory);
         }
         // SAFETY: the promise of `new`.
-        unsafe {
-            *self.groups = moved.cast();
-            *self.size = larger;
-        }
-        Ok(Pushed::Yes)
+        unsafe { (*self.groups, *self.size) = (moved, size) };
+        Ok(Some((larger, moved)))
     }
 }
 

@@ -35,10 +35,13 @@ impl State {
     }
 
     fn from_number(number: i64) -> Result<Self, SnapshotError> {
-        [Self::Reserved, Self::Confirmed, Self::Locked, Self::Denied]
-            .into_iter()
-            .find(|state| state.number() == number)
-            .ok_or(SnapshotError::Refused("an unknown state"))
+        match number {
+            0 => Ok(Self::Reserved),
+            1 => Ok(Self::Confirmed),
+            2 => Ok(Self::Locked),
+            3 => Ok(Self::Denied),
+            _ => Err(SnapshotError::Refused("an unknown state")),
+        }
     }
 }
 
@@ -90,7 +93,7 @@ impl<'a> Person<'a> {
         let (confirmed_day, expires_day) = (day(&mut columns)?, day(&mut columns)?);
         let (visible, private_group) = (boolean(&mut columns)?, boolean(&mut columns)?);
         let uid = uid.map_or_else(|| columns.integer(), Ok)?;
-        if [gecos, home, shell].into_iter().any(breaks_passwd_line) {
+        if breaks_passwd_line(gecos) | breaks_passwd_line(home) | breaks_passwd_line(shell) {
             return Err(SnapshotError::Refused("a field with NUL, newline or colon"));
         }
         Ok(Self {
@@ -199,21 +202,20 @@ pub struct Gids<'a> {
 }
 
 impl Gids<'_> {
-    fn word(&mut self) -> Result<Option<[u8; 4]>, SnapshotError> {
+    /// The word that is cut by the end of a page, or the first on the next one.
+    #[cold]
+    fn across_pages(&mut self) -> Result<Option<[u8; 4]>, SnapshotError> {
         loop {
-            if self.carry.length == 0
-                && let Some((word, rest)) = self.chunk.split_first_chunk()
-            {
-                self.chunk = rest;
-                return Ok(Some(*word));
-            }
             if let Some(word) = self.carry.fill(&mut self.chunk) {
                 return Ok(Some(word));
             }
             match self.chunks.next() {
                 Some(chunk) => self.chunk = chunk?,
                 None if self.carry.length == 0 => return Ok(None),
-                None => return Err(SnapshotError::Damaged("half a gid")),
+                None => {
+                    self.carry.length = 0;
+                    return Err(SnapshotError::Damaged("half a gid"));
+                }
             }
         }
     }
@@ -242,13 +244,20 @@ impl Carry {
 impl Iterator for Gids<'_> {
     type Item = Result<u32, SnapshotError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        match self.word() {
-            Ok(word) => word.map(u32::from_be_bytes).map(|gid| {
-                if is_group(gid) { Ok(gid) } else { Err(SnapshotError::Refused("a supplementary gid")) }
-            }),
-            Err(error) => Some(Err(error)),
-        }
+        // Nothing is ever carried over into the middle of a page.
+        let word = if let Some((word, rest)) = self.chunk.split_first_chunk() {
+            self.chunk = rest;
+            *word
+        } else {
+            match self.across_pages() {
+                Ok(word) => word?,
+                Err(error) => return Some(Err(error)),
+            }
+        };
+        let gid = u32::from_be_bytes(word);
+        Some(if is_group(gid) { Ok(gid) } else { Err(SnapshotError::Refused("a supplementary gid")) })
     }
 }
 

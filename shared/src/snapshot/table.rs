@@ -3,7 +3,7 @@
 //! <https://www.sqlite.org/fileformat2.html>.
 
 use super::SnapshotError;
-use super::file::{PAGE_SIZE, Page, Pages, be16, be32, varint};
+use super::file::{PAGE_SIZE, Page, Pages, be16, be32, varint, varint_value};
 
 /// Deepest tree, as in SQLite itself (BTCURSOR_MAX_DEPTH): cycles end here.
 const DEPTH: usize = 20;
@@ -84,11 +84,11 @@ impl<'a> Node<'a> {
         self.page.get(usize::from(offset)..)
     }
 
+    #[inline(always)]
     fn key(&self, index: usize) -> Result<i64, SnapshotError> {
         let cell = self.cell(index).ok_or(NO_CELL)?;
         let at_key = if self.leaf { varint(cell).map(|(_, rest)| rest) } else { cell.get(4..) };
-        let (key, _) = at_key.and_then(varint).ok_or(NO_CELL)?;
-        Ok(key.cast_signed())
+        at_key.and_then(varint_value).map(u64::cast_signed).ok_or(NO_CELL)
     }
 
     /// The page left of cell `index`, or right of all of them.
