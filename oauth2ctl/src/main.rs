@@ -1,2 +1,30 @@
-//! Admin command.
-fn main() {}
+//! `oauth2ctl`: the administrator's side of the OAuth 2.0 sign-in.
+
+mod cli;
+mod commands;
+mod failure;
+mod output;
+mod pam;
+mod terminal;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // --help and --version end well, everything else is a usage error.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    output::log_to_syslog();
+    match commands::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::complain(&failure.to_string());
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

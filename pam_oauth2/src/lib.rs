@@ -1,7 +1,7 @@
 //! The PAM module: sign-in by the OAuth 2.0 Device Authorization Grant (RFC 8628).
 //!
 //! The order of the modules is their order of dependency. [`login`] is the pipeline; it sees the host, the network, the
-//! clock and the store through arguments. Everything unsafe is in [`ffi`].
+//! clock and the store through arguments. Everything unsafe is in `ffi`.
 
 pub mod host;
 
@@ -22,3 +22,8 @@ pub mod prompt;
 pub mod login;
 
 mod ffi;
+
+/// The machine's name service, for the admin command: the same calls as the module's.
+pub mod name_service {
+    pub use crate::ffi::names::{has_group, has_user, user_by_name};
+}

@@ -6,11 +6,12 @@ mod known;
 mod session;
 
 pub use account::account;
-pub use auth::{Admission, Login, authenticate};
+pub use auth::{Admission, Login, authenticate, https};
 pub use session::{open_session, setcred};
 
 use crate::outcome::{LoginError, NotOurs};
 use shared::etc::LocalNames;
+use shared::identity::account::Account;
 use shared::store::Places;
 use std::path::{Path, PathBuf};
 
@@ -48,7 +49,11 @@ impl Machine {
         }
     }
 
-    fn local(&self) -> Result<LocalNames, LoginError> {
+    /// /etc/passwd and /etc/group.
+    ///
+    /// # Errors
+    /// [`LoginError::Etc`].
+    pub fn local(&self) -> Result<LocalNames, LoginError> {
         LocalNames::read(&self.passwd, &self.group).map_err(LoginError::Etc)
     }
 
@@ -60,6 +65,13 @@ impl Machine {
         // Without nsswitch.conf libc asks `files` only.
         let nsswitch = std::fs::read_to_string(&self.nsswitch).unwrap_or_default();
         shared::config::load(&self.config, self.places.owner, &nsswitch)
+    }
+
+    /// The entry that a name nobody knows would get inside sshd, if first logins are enabled.
+    #[must_use]
+    pub fn prospective(&self, name: &str) -> Option<Account> {
+        let parameters = known::parameters(self).ok().flatten()?;
+        known::prospective_account(self, name, &self.local().ok()?, &parameters).ok()
     }
 
     fn nss_db(&self) -> &str {

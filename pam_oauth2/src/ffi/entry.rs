@@ -7,7 +7,6 @@ use crate::args::Args;
 use crate::home::HomeOutcome;
 use crate::host::Host;
 use crate::login::{self, Admission, Exit, Login, Machine};
-use crate::oauth::{Connect, HttpsConnector, Roots};
 use crate::outcome::{LoginError, Reply};
 use crate::provision::store::StoreProvisioner;
 use pam::constants::{PamFlag, PamResultCode};
@@ -130,7 +129,7 @@ fn authenticate(handle: &mut PamHandle, args: &Args, flags: PamFlag) -> Reply {
         &mut Login {
             machine: &machine,
             host: &mut host,
-            connect: &connector,
+            connect: &login::https,
             clock: &clock,
             provisioner: &mut provisioner,
         },
@@ -143,12 +142,6 @@ fn authenticate(handle: &mut PamHandle, args: &Args, flags: PamFlag) -> Reply {
         }
         Err(exit) => fail(&mut host, &clock, exit),
     }
-}
-
-/// The way to the provider, with trust roots from fixed places only (rule 7).
-fn connector(provider: &shared::config::Provider) -> Box<dyn Connect> {
-    let roots = provider.ca_file.clone().map_or(Roots::System, Roots::File);
-    Box::new(HttpsConnector { roots, timeout: provider.http_timeout, proxy: None })
 }
 
 fn log_admission(host: &mut PamHost<'_>, clock: &SystemClock, admission: &Admission) {

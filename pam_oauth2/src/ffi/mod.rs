@@ -5,4 +5,4 @@ mod child;
 mod entry;
 mod handle;
 mod log;
-mod names;
+pub(crate) mod names;

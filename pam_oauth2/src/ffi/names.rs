@@ -10,7 +10,10 @@ use std::ptr;
 const MAX_BUFFER: usize = 16 * 1024 * 1024;
 
 /// The passwd entry of a name.
-pub(super) fn user_by_name(name: &str) -> Result<Option<Resolved>, HostError> {
+///
+/// # Errors
+/// [`HostError::NameService`].
+pub fn user_by_name(name: &str) -> Result<Option<Resolved>, HostError> {
     // A name with NUL is nobody's.
     let Ok(name) = CString::new(name) else { return Ok(None) };
     lookup(
@@ -27,7 +30,10 @@ pub(super) fn user_by_name(name: &str) -> Result<Option<Resolved>, HostError> {
 }
 
 /// Does any source know a user with this number?
-pub(super) fn has_user(uid: u32) -> Result<bool, HostError> {
+///
+/// # Errors
+/// [`HostError::NameService`].
+pub fn has_user(uid: u32) -> Result<bool, HostError> {
     let found = lookup(
         // SAFETY: the pointers are `lookup`'s own and valid for the call.
         |entry, buffer, length, result| unsafe { libc::getpwuid_r(uid, entry, buffer, length, result) },
@@ -37,7 +43,10 @@ pub(super) fn has_user(uid: u32) -> Result<bool, HostError> {
 }
 
 /// Does any source know a group with this number?
-pub(super) fn has_group(gid: u32) -> Result<bool, HostError> {
+///
+/// # Errors
+/// [`HostError::NameService`].
+pub fn has_group(gid: u32) -> Result<bool, HostError> {
     let found = lookup(
         // SAFETY: the pointers are `lookup`'s own and valid for the call.
         |entry, buffer, length, result| unsafe { libc::getgrgid_r(gid, entry, buffer, length, result) },

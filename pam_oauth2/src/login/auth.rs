@@ -4,7 +4,7 @@ use super::known::{self, Row, Standing};
 use super::{Exit, Machine};
 use crate::admission::{self, Grounds};
 use crate::host::{Answer, Host, Resolved};
-use crate::oauth::{Connect, Provider, Settings, Validation, VerifiedClaims};
+use crate::oauth::{Connect, HttpsConnector, Provider, Roots, Settings, Validation, VerifiedClaims};
 use crate::outcome::{Barred, LoginError, NotOurs};
 use crate::prompt::{self, Occasion};
 use crate::provision::{Provisioned, Provisioner};
@@ -217,4 +217,11 @@ fn settings(config: &Config) -> Settings {
         groups_claim: config.mapping.groups_claim.clone(),
         subject_from_username: config.mapping.subject_from_username,
     }
+}
+
+/// The way to a provider over https, with trust roots from fixed places or `ca_file` only (rule 7).
+#[must_use]
+pub fn https(provider: &config::Provider) -> Box<dyn Connect> {
+    let roots = provider.ca_file.clone().map_or(Roots::System, Roots::File);
+    Box::new(HttpsConnector { roots, timeout: provider.http_timeout, proxy: None })
 }

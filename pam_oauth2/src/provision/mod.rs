@@ -6,7 +6,6 @@ use crate::admission::Admitted;
 use crate::outcome::LoginError;
 use shared::config::Config;
 use shared::etc::LocalNames;
-use shared::identity::account::Account;
 
 /// What was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,15 +35,11 @@ pub trait Provisioner {
 }
 
 /// Writes nothing: the administrator's trial login.
-#[derive(Debug, Default)]
-pub struct DryRun {
-    /// The account that would have been recorded.
-    pub account: Option<Account>,
-}
+#[derive(Debug)]
+pub struct DryRun;
 
 impl Provisioner for DryRun {
     fn provision(&mut self, admitted: &Admitted, _: &Config, _: &LocalNames) -> Result<Provisioned, LoginError> {
-        self.account = Some(admitted.account().clone());
         Ok(Provisioned { first: admitted.known().is_none(), ..Provisioned::default() })
     }
 }

@@ -1,0 +1,29 @@
+//! `login NAME`: the same pipeline as under sshd, with the terminal as its host.
+
+use crate::failure::Failure;
+use crate::output::{changed, complain, say};
+use crate::terminal::Terminal;
+use pam_oauth2::login::{self, Login, Machine};
+use pam_oauth2::provision::store::StoreProvisioner;
+use pam_oauth2::provision::{DryRun, Provisioner};
+use shared::clock::SystemClock;
+
+pub(super) fn run(machine: &Machine, name: String, record: bool) -> Result<(), Failure> {
+    let clock = SystemClock::new();
+    let mut host = Terminal { machine, name };
+    let mut store = StoreProvisioner { places: &machine.places, clock: &clock };
+    let mut dry = DryRun;
+    let provisioner: &mut dyn Provisioner = if record { &mut store } else { &mut dry };
+    let mut login = Login { machine, host: &mut host, connect: &login::https, clock: &clock, provisioner };
+    let admission = login::authenticate(&mut login, true)?;
+    admission.provisioned.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
+    let account = &admission.account;
+    let how = if admission.provisioned.first { "for the first time" } else { "again" };
+    say(&format!("{} signs in {how}: uid {}, home {}", account.name, account.uid, account.home));
+    if record {
+        changed(&format!("login recorded user={} uid={}", account.name, account.uid));
+    } else {
+        say("nothing was recorded (--record records it)");
+    }
+    Ok(())
+}

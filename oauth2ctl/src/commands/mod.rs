@@ -1,0 +1,61 @@
+//! One file per command.
+
+mod config;
+mod enable;
+mod login;
+mod proof;
+mod sshd;
+mod user;
+
+use crate::cli::{Cli, Command, Config, Disable, Enable, Store, User};
+use crate::failure::Failure;
+use crate::output::{changed, complain, say};
+use pam_oauth2::login::Machine;
+use shared::clock::SystemClock;
+use shared::store::publish::{self, Inputs, Want};
+
+/// Runs a command.
+pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(Failure::NotRoot);
+    }
+    let machine = Machine::this(cli.config);
+    match cli.command {
+        Command::Enable(Enable::Sshd { no_drop_in }) => enable::enable(&machine, !no_drop_in),
+        Command::Disable(Disable::Sshd) => enable::disable(&machine),
+        Command::Login { name, record } => login::run(&machine, name, record),
+        Command::User(User::List) => user::list(&machine),
+        Command::User(User::Show { name }) => user::show(&machine, &name),
+        Command::User(User::Remove { name }) => user::remove(&machine, &name),
+        Command::Publish => publish(&machine),
+        Command::Store(Store::Migrate) => migrate(&machine),
+        Command::Config(Config::Validate) => config::validate(&machine),
+    }
+}
+
+/// Publishes everything anew, with the configuration of now.
+fn publish(machine: &Machine) -> Result<(), Failure> {
+    publish_as(machine, Want::Rebuild)?;
+    say("published");
+    Ok(())
+}
+
+fn publish_as(machine: &Machine, want: Want) -> Result<(), Failure> {
+    let loaded = machine.load_config()?;
+    loaded.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
+    let local = machine.local()?;
+    let inputs = Inputs { config: &loaded.config, local: &local };
+    publish::publish(&machine.places, &inputs, want, &SystemClock::new())?;
+    Ok(())
+}
+
+fn migrate(machine: &Machine) -> Result<(), Failure> {
+    let (_, applied) = shared::store::Store::migrate(&machine.places)?;
+    if applied == 0 {
+        say("no change: the store has the schema of this version");
+    } else {
+        say(&format!("{}: {applied} migration(s) applied", machine.places.store.display()));
+        changed("store migrated");
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! Why a command failed, and its exit code. Scripts rely on the numbers; the manual page lists them.
+
+use pam_oauth2::login::Exit;
+use pam_oauth2::outcome::{FailureClass, LoginError};
+use shared::config::ConfigError;
+use shared::secure_file::SecureFileError;
+use shared::store::StoreError;
+use shared::store::publish::PublishError;
+
+/// A command that did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The publication.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] SecureFileError),
+    /// A trial login.
+    #[error("refused ({reason}): {error}", reason = error.class().1)]
+    Login {
+        /// Why.
+        error: LoginError,
+    },
+    /// Nobody of that name.
+    #[error("nobody of the name {0} is known here")]
+    NotFound(String),
+    /// Not root.
+    #[error("this needs root: run it with sudo")]
+    NotRoot,
+    /// Anything else, in a sentence that says what to do.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Failure {
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::NotFound(_) => 4,
+            Self::Config(ConfigError::NotConfigured(_)) | Self::Store(StoreError::Missing(_)) => 5,
+            Self::Login { error } => match error.class().0 {
+                FailureClass::Unavailable => 6,
+                FailureClass::Refused | FailureClass::Barred | FailureClass::TooOld | FailureClass::Unknown => 7,
+                FailureClass::Misconfigured | FailureClass::Broken => 1,
+            },
+            Self::NotRoot => 77,
+            _ => 1,
+        }
+    }
+}
+
+impl From<LoginError> for Failure {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Config(error) => Self::Config(error),
+            error => Self::Login { error },
+        }
+    }
+}
+
+impl From<Exit> for Failure {
+    fn from(exit: Exit) -> Self {
+        use pam_oauth2::outcome::NotOurs;
+        match exit {
+            Exit::Failed(error) => error.into(),
+            Exit::NotOurs(NotOurs::LocalUser) => {
+                Self::Other("this is a user of /etc/passwd: this package leaves them alone".into())
+            }
+            Exit::NotOurs(NotOurs::NotConfigured) => {
+                Self::Config(ConfigError::NotConfigured(shared::paths::CONFIG_FILE.into()))
+            }
+            Exit::NotOurs(NotOurs::Service) => Self::Other("\"services\" of the configuration does not list sshd".into()),
+            Exit::NotOurs(NotOurs::Name) => Self::Other("another source of the name service has this name".into()),
+            Exit::NotOurs(NotOurs::Unprivileged) => Self::NotRoot,
+        }
+    }
+}
