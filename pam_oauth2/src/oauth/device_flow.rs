@@ -1,10 +1,11 @@
 //! The Device Authorization Grant (RFC 8628): ask for a code, then poll until the person has approved.
 
 use super::Settings;
+use super::client_auth::ClientAuth;
 use super::discovery::Endpoints;
 use super::error::{EndpointName, ExpiredBy, ProviderError};
 use super::exchange::{Exchange, oauth_error, object, refusal};
-use super::http::{Endpoint, HttpError, Outage, Request, Response};
+use super::http::{HttpError, Outage, Request, Response, web_address};
 use super::verified::{ClaimMap, whole_number};
 use oauth2::basic::{BasicErrorResponseType, BasicTokenResponse};
 use oauth2::{DeviceCodeErrorResponseType, StandardDeviceAuthorizationResponse, TokenResponse};
@@ -18,6 +19,10 @@ use std::time::Duration;
 /// Bounds for the provider's `interval`.
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
 const INTERVAL_MAX: Duration = Duration::from_secs(60);
+
+/// What is not told, in seconds.
+const INTERVAL_DEFAULT: u64 = 5;
+const LIFETIME_DEFAULT: u64 = 600;
 
 /// What `slow_down` adds to the interval (RFC 8628 §3.5).
 const SLOW_DOWN: Duration = Duration::from_secs(5);
@@ -76,26 +81,22 @@ pub(super) fn authorize(
     started: u64,
 ) -> Result<DeviceGrant, ProviderError> {
     let endpoint = EndpointName::DeviceAuthorization;
-    let mut fields = Vec::new();
-    if !settings.scopes.is_empty() {
-        fields.push(("scope", Secret::new(settings.scopes.join(" "))));
-    }
-    let request = endpoints.auth.post(settings, &endpoints.device, fields);
+    let request = authorization_request(settings, &endpoints);
     let response = exchange.send(endpoint, &request)?;
     let answer = object(endpoint, &request, &response)?;
     let missing = |missing| ProviderError::Answer { endpoint, status: response.status(), missing };
     let answer =
-        read_authorization(answer).ok_or_else(|| missing("no device_code, user_code or expires_in"))?;
-    let verification_uri = Endpoint::parse(answer.verification_uri().as_str())
-        .map_err(|fault| ProviderError::Url { key: "verification_uri", fault })?;
+        read_authorization(answer).ok_or_else(|| missing("no device_code, user_code or verification_uri"))?;
     let user_code = printable(answer.user_code().secret(), 64);
     if user_code.is_empty() || answer.device_code().secret().is_empty() {
         return Err(missing("an empty code"));
     }
-    let complete = answer.verification_uri_complete().and_then(|uri| Endpoint::parse(uri.secret()).ok());
     Ok(DeviceGrant {
-        verification_uri: printable(verification_uri.as_str(), 1024),
-        verification_uri_complete: complete.map(|uri| printable(uri.as_str(), 1024)),
+        verification_uri: web_address(answer.verification_uri().as_str())
+            .map_err(|fault| ProviderError::Url { key: "verification_uri", fault })?,
+        verification_uri_complete: answer
+            .verification_uri_complete()
+            .and_then(|address| web_address(address.secret()).ok()),
         user_code,
         expires_in: answer.expires_in(),
         interval: answer.interval().clamp(INTERVAL_MIN, INTERVAL_MAX),
@@ -106,17 +107,29 @@ pub(super) fn authorize(
     })
 }
 
-/// Numbers may come as strings, `verification_uri` under its name before the RFC, and `interval` as nonsense (then it
-/// is the 5 seconds of RFC 8628 §3.2).
+fn authorization_request(settings: &Settings, endpoints: &Endpoints) -> Request {
+    let mut fields = Vec::new();
+    if !settings.scopes.is_empty() {
+        fields.push(("scope", Secret::new(settings.scopes.join(" "))));
+    }
+    if endpoints.auth == ClientAuth::Basic {
+        // RFC 8628 §3.1 lists it for this request, and MITREid Connect and oauthlib want it here even of a client that
+        // authenticates. Here only: at its token endpoint Okta refuses it beside the header.
+        fields.push(("client_id", Secret::new(settings.client_id.clone())));
+    }
+    endpoints.auth.post(settings, &endpoints.device, fields)
+}
+
+/// Numbers may come as strings and `verification_uri` under its name before the RFC. Without an `interval` that is a
+/// number it is the 5 seconds of RFC 8628 §3.2; `expires_in` is required, yet MITREid Connect leaves it out where codes
+/// do not expire.
 fn read_authorization(mut answer: ClaimMap) -> Option<StandardDeviceAuthorizationResponse> {
-    for key in ["expires_in", "interval"] {
+    for (key, default) in [("expires_in", LIFETIME_DEFAULT), ("interval", INTERVAL_DEFAULT)] {
         let number = answer.remove(key).and_then(|value| match value {
             Value::String(text) => text.trim().parse().ok(),
             value => whole_number(&value),
         });
-        if let Some(number) = number {
-            answer.insert(key.to_owned(), number.into());
-        }
+        answer.insert(key.to_owned(), number.unwrap_or(default).into());
     }
     if answer.contains_key("verification_uri") {
         answer.remove("verification_url");
@@ -276,6 +289,9 @@ impl Pace {
         }
     }
 }
+
+#[cfg(test)]
+mod poll_tests;
 
 #[cfg(test)]
 mod tests;

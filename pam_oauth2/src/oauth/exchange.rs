@@ -3,7 +3,7 @@
 use super::error::{EndpointName, ProviderError};
 use super::http::{Connect, Http, HttpError, Outage, Request, Response};
 use super::verified::ClaimMap;
-use oauth2::DeviceCodeErrorResponse;
+use oauth2::{DeviceCodeErrorResponse, DeviceCodeErrorResponseType};
 use serde_json::Value;
 use shared::clock::Clock;
 use shared::text::printable;
@@ -38,7 +38,7 @@ impl<'a> Exchange<'a> {
         let host = request.url().host();
         self.time_left(host)
             .and_then(|timeout| self.http.send(&request.within(timeout)))
-            .and_then(|response| response.settle(host))
+            .and_then(|response| if is_waiting(&response) { Ok(response) } else { response.settle(host) })
             .map_err(|source| ProviderError::Http { endpoint, source })
     }
 
@@ -102,6 +102,12 @@ fn describe(request: &Request, text: &str) -> String {
     let echoes = secrets.any(|secret| text.contains(secret.expose()));
     let text = printable(text, 200);
     if echoes || text.is_empty() { String::new() } else { format!(" ({text})") }
+}
+
+/// Auth0 says `slow_down` with status 429, Google `authorization_pending` with 428: the code says more than the status.
+fn is_waiting(response: &Response) -> bool {
+    use DeviceCodeErrorResponseType::{AuthorizationPending, SlowDown};
+    oauth_error(response).is_some_and(|error| matches!(error.error(), AuthorizationPending | SlowDown))
 }
 
 /// The JSON object of a successful answer; an answer with an error in it is none, whatever its status.

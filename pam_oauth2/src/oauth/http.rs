@@ -20,6 +20,9 @@ pub const BODY_LIMIT: usize = 256 * 1024;
 /// Largest key set that is read, in bytes (rule 6).
 pub const KEY_SET_LIMIT: usize = 1024 * 1024;
 
+/// Longest address that is shown to a person, in bytes.
+const ADDRESS_MAX: usize = 1024;
+
 /// Longest wait a provider can ask for with `Retry-After`.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
@@ -56,24 +59,16 @@ pub enum UrlFault {
     /// `https://host/path#fragment`.
     #[error("must not hold a fragment")]
     Fragment,
+    /// Too long to be shown to a person.
+    #[error("is longer than 1024 bytes")]
+    TooLong,
 }
 
 impl Endpoint {
     /// # Errors
     /// The text is no URL that may be asked; [`UrlFault`] says why.
     pub fn parse(text: &str) -> Result<Self, UrlFault> {
-        let url = Url::parse(text).map_err(|_| UrlFault::Syntax)?;
-        let allowed = match url.scheme() {
-            "https" => url.host().is_some(),
-            "http" => url.host().is_some_and(|host| is_loopback(&host)),
-            _ => false,
-        };
-        if !allowed {
-            return Err(UrlFault::Scheme);
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(UrlFault::Userinfo);
-        }
+        let url = parse_url(text)?;
         if url.fragment().is_some() {
             return Err(UrlFault::Fragment);
         }
@@ -97,6 +92,28 @@ impl Endpoint {
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()
     }
+}
+
+/// An address to show to a person, in ASCII; as secure as an [`Endpoint`], but a fragment may lead to a page.
+pub(super) fn web_address(text: &str) -> Result<String, UrlFault> {
+    let address = parse_url(text)?.to_string();
+    if address.len() > ADDRESS_MAX { Err(UrlFault::TooLong) } else { Ok(printable(&address, ADDRESS_MAX)) }
+}
+
+fn parse_url(text: &str) -> Result<Url, UrlFault> {
+    let url = Url::parse(text).map_err(|_| UrlFault::Syntax)?;
+    let allowed = match url.scheme() {
+        "https" => url.host().is_some(),
+        "http" => url.host().is_some_and(|host| is_loopback(&host)),
+        _ => false,
+    };
+    if !allowed {
+        return Err(UrlFault::Scheme);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(UrlFault::Userinfo);
+    }
+    Ok(url)
 }
 
 fn is_loopback(host: &Host<&str>) -> bool {
