@@ -46,7 +46,10 @@ impl Failure {
             Self::Config(ConfigError::NotConfigured(_)) | Self::Store(StoreError::Missing(_)) => 5,
             Self::Login { error } => match error.class().0 {
                 FailureClass::Unavailable => 6,
-                FailureClass::Refused | FailureClass::Barred | FailureClass::TooOld | FailureClass::Unknown => 7,
+                FailureClass::Refused
+                | FailureClass::Barred
+                | FailureClass::TooOld
+                | FailureClass::Unknown => 7,
                 FailureClass::Misconfigured | FailureClass::Broken => 1,
             },
             Self::NotRoot => 77,
@@ -75,8 +78,12 @@ impl From<Exit> for Failure {
             Exit::NotOurs(NotOurs::NotConfigured) => {
                 Self::Config(ConfigError::NotConfigured(shared::paths::CONFIG_FILE.into()))
             }
-            Exit::NotOurs(NotOurs::Service) => Self::Other("\"services\" of the configuration does not list sshd".into()),
-            Exit::NotOurs(NotOurs::Name) => Self::Other("another source of the name service has this name".into()),
+            Exit::NotOurs(NotOurs::Service) => {
+                Self::Other("\"services\" of the configuration does not list sshd".into())
+            }
+            Exit::NotOurs(NotOurs::Name) => {
+                Self::Other("another source of the name service has this name".into())
+            }
             Exit::NotOurs(NotOurs::Unprivileged) => Self::NotRoot,
         }
     }

@@ -35,7 +35,9 @@ impl Args {
             Some(("logs", path)) if path.starts_with('/') => self.log_file = Some(path.into()),
             Some(("log_level", word)) => match level(word) {
                 Some(level) => self.log_level = level,
-                None => self.warnings.push(format!("argument {shown}: error, warn, info, debug, trace or none")),
+                None => {
+                    self.warnings.push(format!("argument {shown}: error, warn, info, debug, trace or none"))
+                }
             },
             Some(("config" | "logs", _)) => {
                 self.warnings.push(format!("argument {shown} is passed over: an absolute path is needed"));

@@ -234,7 +234,9 @@ impl LoginError {
             Self::TypedText => "Nothing is typed here but Enter. Please connect again.".into(),
             Self::Provider(error) => provider_sentence(error.kind()).into(),
             Self::Policy(_) | Self::Barred(_) => "You are not allowed to sign in here.".into(),
-            Self::TooOld { .. } => "Your last sign-in in a browser is too long ago. Please sign in again.".into(),
+            Self::TooOld { .. } => {
+                "Your last sign-in in a browser is too long ago. Please sign in again.".into()
+            }
             Self::Record(RecordError::SubjectMismatch | RecordError::KnownAs(_)) => {
                 format!("{requested} belongs to another account here. Please ask your administrator.")
             }
@@ -305,7 +307,10 @@ mod tests {
     fn no_failure_is_answered_with_success_or_ignore() {
         use FailureClass::{Barred, Broken, Misconfigured, Refused, TooOld, Unavailable, Unknown};
         for class in [Refused, Barred, TooOld, Unknown, Unavailable, Misconfigured, Broken] {
-            assert!(!matches!(class.code(), PamResultCode::PAM_SUCCESS | PamResultCode::PAM_IGNORE), "{class:?}");
+            assert!(
+                !matches!(class.code(), PamResultCode::PAM_SUCCESS | PamResultCode::PAM_IGNORE),
+                "{class:?}"
+            );
         }
     }
 

@@ -68,7 +68,10 @@ impl LocalNames {
 
     /// Every name of a user or a group.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.passwd.iter().map(|line| line.name.as_str()).chain(self.group.iter().map(|line| line.name.as_str()))
+        self.passwd
+            .iter()
+            .map(|line| line.name.as_str())
+            .chain(self.group.iter().map(|line| line.name.as_str()))
     }
 }
 
@@ -107,7 +110,10 @@ mod tests {
 
     #[test]
     fn lines_without_name_or_number_are_passed_over() {
-        let names = LocalNames::parse(b"root:x:0:0::/root:/bin/sh\n+::::::\n\nbad:x:y:1\nann:x:1000:", b"sudo:x:27:ann\n");
+        let names = LocalNames::parse(
+            b"root:x:0:0::/root:/bin/sh\n+::::::\n\nbad:x:y:1\nann:x:1000:",
+            b"sudo:x:27:ann\n",
+        );
         assert_eq!(names.passwd.len(), 2);
         assert_eq!(names.user("ann").map(|line| line.uid), Some(1000));
         assert!(names.has_id(27) && names.has_id(0) && !names.has_id(1));
@@ -116,7 +122,8 @@ mod tests {
 
     #[test]
     fn nsswitch_actions_are_no_sources() {
-        let text = "# x\npasswd:   files [SUCCESS=merge  NOTFOUND=return]oauth2 sss # winbind\ngroup: files\n";
+        let text =
+            "# x\npasswd:   files [SUCCESS=merge  NOTFOUND=return]oauth2 sss # winbind\ngroup: files\n";
         assert_eq!(nsswitch_sources(text, "passwd"), ["files", "oauth2", "sss"]);
         assert_eq!(nsswitch_sources(text, "group"), ["files"]);
         assert!(nsswitch_sources(text, "shadow").is_empty());

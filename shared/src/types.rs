@@ -263,7 +263,8 @@ mod tests {
 
     #[test]
     fn names_of_people_are_accepted() {
-        for name in ["ann", "john.doe@example.com", "a", "_x", "0a", "a+b@c", "Ann", "4you.team", "1.2@a.de"] {
+        for name in ["ann", "john.doe@example.com", "a", "_x", "0a", "a+b@c", "Ann", "4you.team", "1.2@a.de"]
+        {
             assert!(LoginName::parse(name).is_ok(), "{name}");
         }
     }

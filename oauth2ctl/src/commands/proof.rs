@@ -24,7 +24,9 @@ pub(super) fn prove(machine: &Machine, config: &Config) -> Result<(), Failure> {
     let probes = [(probe(config)?, RowState::Reserved), (probe(config)?, RowState::Confirmed)];
     let verdict = with_probes(machine, &probes, || {
         let [(reserved, _), (confirmed, _)] = &probes;
-        SERVICES.into_iter().try_for_each(|service| check(service, reserved.name.as_str(), confirmed.name.as_str()))
+        SERVICES
+            .into_iter()
+            .try_for_each(|service| check(service, reserved.name.as_str(), confirmed.name.as_str()))
     });
     // Also rows that a crash of an earlier run left behind.
     set(machine, &[])?;
@@ -48,7 +50,9 @@ fn set(machine: &Machine, probes: &[(Account, RowState)]) -> Result<(), Failure>
 fn check(service: &str, reserved: &str, confirmed: &str) -> Result<(), Failure> {
     if !Path::new("/etc/pam.d").join(service).exists() {
         return match service {
-            "sshd" => Err(Failure::Other("/etc/pam.d/sshd does not exist: is OpenSSH's server installed?".into())),
+            "sshd" => {
+                Err(Failure::Other("/etc/pam.d/sshd does not exist: is OpenSSH's server installed?".into()))
+            }
             _ => Ok(()),
         };
     }
@@ -58,8 +62,9 @@ fn check(service: &str, reserved: &str, confirmed: &str) -> Result<(), Failure> 
         }
     }
     let admits = |name| {
-        pam::account_admits(service, name)
-            .map_err(|code| Failure::Other(format!("libpam cannot start the service {service} (code {code})")))
+        pam::account_admits(service, name).map_err(|code| {
+            Failure::Other(format!("libpam cannot start the service {service} (code {code})"))
+        })
     };
     if admits(reserved)? {
         return Err(Failure::Other(format!(
@@ -83,7 +88,8 @@ fn probe(config: &Config) -> Result<Account, Failure> {
             .map_err(|error| Failure::Other(error.to_string()))?;
         let accounts = &config.accounts;
         let Some(uid) = derive_uid(&name, &accounts.uid_range, &accounts.id_key) else { continue };
-        let taken = name_service::has_user(uid.get()).unwrap_or(true) || name_service::has_group(uid.get()).unwrap_or(true);
+        let taken = name_service::has_user(uid.get()).unwrap_or(true)
+            || name_service::has_group(uid.get()).unwrap_or(true);
         if !taken {
             return Ok(Account {
                 gid: Gid::from(uid),

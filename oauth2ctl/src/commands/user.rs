@@ -59,7 +59,9 @@ pub(super) fn remove(machine: &Machine, name: &str) -> Result<(), Failure> {
     drop(store);
     changed(&format!("user removed user={} uid={}", account.name, account.uid));
     super::publish_as(machine, Want::Rebuild).map_err(|failure| {
-        Failure::Other(format!("{name} is removed from the store, but not from the published database: {failure}"))
+        Failure::Other(format!(
+            "{name} is removed from the store, but not from the published database: {failure}"
+        ))
     })?;
     say(&format!("{} (uid {}) is removed; the name and the uid stay taken", account.name, account.uid));
     say(&format!("{} is kept: archive or delete it by hand", account.home));
@@ -91,7 +93,9 @@ mod tests {
 
     #[test]
     fn days_are_shown_as_dates() {
-        for (number, date) in [(0, "1970-01-01"), (59, "1970-03-01"), (11_016, "2000-02-29"), (20_779, "2026-11-22")] {
+        for (number, date) in
+            [(0, "1970-01-01"), (59, "1970-03-01"), (11_016, "2000-02-29"), (20_779, "2026-11-22")]
+        {
             assert_eq!(day(Some(Day(number))), date);
         }
         assert_eq!(day(None), "-");

@@ -78,7 +78,9 @@ impl PamHooks for Module {
                 Err(Exit::Failed(error)) => log::warn!("home of {}: {error}", log_value(&user)),
                 Ok(Err(error)) => log::warn!("home of {}: {error}", log_value(&user)),
                 Ok(Ok(HomeOutcome::Made)) => log::info!("home of {} made", log_value(&user)),
-                Ok(Ok(HomeOutcome::LeftAlone(why))) => log::info!("home of {} not made: {why}", log_value(&user)),
+                Ok(Ok(HomeOutcome::LeftAlone(why))) => {
+                    log::info!("home of {} not made: {why}", log_value(&user))
+                }
                 Ok(Ok(HomeOutcome::Present)) => {}
             }
             Reply::Success
@@ -170,8 +172,13 @@ fn fail(host: &mut PamHost<'_>, clock: &SystemClock, exit: Exit) -> Reply {
     };
     let (class, reason) = error.class();
     let user = host.user().unwrap_or_default();
-    let line = format!("result={} reason={reason} {} detail={error}", class.result(), place(host, clock, &user));
-    if class.result() == "error" { log::error!("{line}") } else { log::info!("{line}") }
+    let line =
+        format!("result={} reason={reason} {} detail={error}", class.result(), place(host, clock, &user));
+    if class.result() == "error" {
+        log::error!("{line}")
+    } else {
+        log::info!("{line}")
+    }
     host.show(&error.user_message(&user));
     Reply::Failed(class)
 }

@@ -18,7 +18,9 @@ pub fn user_by_name(name: &str) -> Result<Option<Resolved>, HostError> {
     let Ok(name) = CString::new(name) else { return Ok(None) };
     lookup(
         // SAFETY: all five pointers are valid for the call: `name` is NUL-ended, the others are `lookup`'s own.
-        |entry, buffer, length, result| unsafe { libc::getpwnam_r(name.as_ptr(), entry, buffer, length, result) },
+        |entry, buffer, length, result| unsafe {
+            libc::getpwnam_r(name.as_ptr(), entry, buffer, length, result)
+        },
         |entry: &libc::passwd| Resolved {
             name: text(entry.pw_name),
             uid: entry.pw_uid,

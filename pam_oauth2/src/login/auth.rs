@@ -107,9 +107,13 @@ fn hold(login: &Login<'_>, typed: &str, local: &LocalNames, config: &Config) -> 
         (Some(Standing::Row(row)), resolved) => Ok(hold_row(login, &row, resolved.as_ref())?),
         (Some(Standing::Removed), _) => Err(Absent::Tombstoned(name).into()),
         (None, None) => Err(LoginError::NotEnabled.into()),
-        (Some(Standing::Nobody), None) => Err(known::why_absent(login.machine, name.as_str(), local, config)?.into()),
+        (Some(Standing::Nobody), None) => {
+            Err(known::why_absent(login.machine, name.as_str(), local, config)?.into())
+        }
         (None, Some(_)) => Err(Exit::NotOurs(NotOurs::Name)),
-        (Some(Standing::Nobody), Some(resolved)) => hold_prospective(login, name.as_str(), local, config, &resolved),
+        (Some(Standing::Nobody), Some(resolved)) => {
+            hold_prospective(login, name.as_str(), local, config, &resolved)
+        }
     }
 }
 
@@ -138,7 +142,9 @@ fn hold_prospective(
     config: &Config,
     resolved: &Resolved,
 ) -> Result<Held, Exit> {
-    let Some(parameters) = known::parameters(login.machine)? else { return Err(Exit::NotOurs(NotOurs::Name)) };
+    let Some(parameters) = known::parameters(login.machine)? else {
+        return Err(Exit::NotOurs(NotOurs::Name));
+    };
     match known::prospective_account(login.machine, name, local, &parameters) {
         Ok(account) if !resolved.is(&account) => Err(Exit::NotOurs(NotOurs::Name)),
         Ok(_) if parameters.config_digest != config.digest => Err(LoginError::ConfigChanged.into()),
@@ -170,7 +176,8 @@ fn sign_in(
     let grant = provider.start()?;
     enter(login.host, &prompt::device(&occasion, &grant, &config.prompt))?;
     let grace = started.saturating_add(config.login_grace.saturating_sub(MARGIN));
-    let lifetime = asked.saturating_add(config.polling_timeout.unwrap_or(grant.expires_in).min(grant.expires_in));
+    let lifetime =
+        asked.saturating_add(config.polling_timeout.unwrap_or(grant.expires_in).min(grant.expires_in));
     Ok(provider.poll(&grant, grace.min(lifetime))?)
 }
 

@@ -114,7 +114,8 @@ pub(super) fn prospective_account(
     local: &LocalNames,
     parameters: &FirstLogin,
 ) -> Result<Account, Absent> {
-    let file = MappedFile::open_owned_by(machine.nss_db(), machine.places.owner).map_err(|_| Absent::Unreadable)?;
+    let file =
+        MappedFile::open_owned_by(machine.nss_db(), machine.places.owner).map_err(|_| Absent::Unreadable)?;
     let snapshot = Snapshot::open(file.bytes()).map_err(|_| Absent::Unreadable)?;
     let around = Surroundings { local, published: &snapshot, exists: &prospective::exists };
     prospective::account(name, parameters, &around)

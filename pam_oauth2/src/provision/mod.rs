@@ -39,7 +39,12 @@ pub trait Provisioner {
 pub struct DryRun;
 
 impl Provisioner for DryRun {
-    fn provision(&mut self, admitted: &Admitted, _: &Config, _: &LocalNames) -> Result<Provisioned, LoginError> {
+    fn provision(
+        &mut self,
+        admitted: &Admitted,
+        _: &Config,
+        _: &LocalNames,
+    ) -> Result<Provisioned, LoginError> {
         Ok(Provisioned { first: admitted.known().is_none(), ..Provisioned::default() })
     }
 }

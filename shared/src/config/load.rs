@@ -64,7 +64,10 @@ pub fn load(path: &Path, owner: u32, nsswitch: &str) -> Result<Loaded, ConfigErr
             config.digest = digest(&map, &config);
             if config.provider.client_secret.is_some() {
                 warnings.extend(open.readable.iter().map(|file| {
-                    format!("{} holds or names a secret and others can read it: chmod 600 {0}", file.display())
+                    format!(
+                        "{} holds or names a secret and others can read it: chmod 600 {0}",
+                        file.display()
+                    )
                 }));
             }
             Ok(Loaded { config, warnings })
@@ -107,8 +110,10 @@ impl Files {
 fn drop_ins(path: &Path) -> Vec<PathBuf> {
     let Some(directory) = path.parent().map(|parent| parent.join("config.d")) else { return Vec::new() };
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut files: Vec<PathBuf> =
-        entries.map(|entry| entry.path()).filter(|file| file.extension().is_some_and(|e| e == "json")).collect();
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|file| file.extension().is_some_and(|e| e == "json"))
+        .collect();
     files.sort();
     files
 }

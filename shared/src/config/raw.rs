@@ -283,7 +283,9 @@ mod tests {
     fn a_misspelt_key_is_named_with_the_nearest_one() {
         let map = parse(br#"{"allowed_grups": ["a"], "_note": 1, "tenant_id": "x", "zzzzzzzz": 1}"#).unwrap();
         let faults = Fields::new(map).faults;
-        assert!(faults.contains(&Fault::Unknown { key: "allowed_grups".into(), nearest: Some("allowed_groups") }));
+        assert!(
+            faults.contains(&Fault::Unknown { key: "allowed_grups".into(), nearest: Some("allowed_groups") })
+        );
         assert!(faults.contains(&Fault::NotSupported("tenant_id".into())));
         assert!(faults.contains(&Fault::Unknown { key: "zzzzzzzz".into(), nearest: None }));
         assert_eq!(faults.len(), 3);

@@ -29,7 +29,8 @@ pub(super) fn config(
     let prompt = prompt(fields, warnings);
     let services = fields.list("services").unwrap_or_else(|| vec!["sshd".into()]);
     let login_grace = Duration::from_secs(fields.number("login_grace", 30..=3600).unwrap_or(120));
-    let polling_timeout = fields.number("oauth_device_token_polling_timeout", 1..=3600).map(Duration::from_secs);
+    let polling_timeout =
+        fields.number("oauth_device_token_polling_timeout", 1..=3600).map(Duration::from_secs);
     let accounts = accounts?;
     shadowing(fields, &mapping, &accounts);
     Some(Config {
@@ -125,7 +126,8 @@ fn validation(fields: &mut Fields, has_issuer: bool, has_introspection: bool) ->
         None if has_issuer => Some(Validation::IdToken),
         None => {
             fields.faults.push(Fault::Conflict(
-                "\"issuer\" or \"oauth_token_introspect_url\" must be given: nothing could validate a token".into(),
+                "\"issuer\" or \"oauth_token_introspect_url\" must be given: nothing could validate a token"
+                    .into(),
             ));
             None
         }
@@ -139,7 +141,9 @@ fn client_secret(
     let written = fields.text("client_secret").map(Secret::new);
     let Some(file) = absolute(fields, "client_secret_file") else { return written };
     if written.is_some() {
-        fields.faults.push(Fault::Conflict("\"client_secret\" and \"client_secret_file\" exclude each other".into()));
+        fields
+            .faults
+            .push(Fault::Conflict("\"client_secret\" and \"client_secret_file\" exclude each other".into()));
     }
     let secret = read_secret(&file).map_err(|error| error.to_string());
     let text = secret.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "not UTF-8".into()));
@@ -181,10 +185,14 @@ fn mapping(fields: &mut Fields) -> Mapping {
     let strip = fields.word("username_map", &[("preserve", false), ("strip_domain", true)]).unwrap_or(false);
     if strip && domains.len() != 1 {
         // Two domains could hold two people of the same name.
-        fields.faults.push(Fault::Conflict("\"strip_domain\" needs exactly one domain in \"domains\"".into()));
+        fields
+            .faults
+            .push(Fault::Conflict("\"strip_domain\" needs exactly one domain in \"domains\"".into()));
     }
     if !strip && !domains.is_empty() {
-        fields.faults.push(Fault::Conflict("\"domains\" is used by \"username_map\": \"strip_domain\" only".into()));
+        fields
+            .faults
+            .push(Fault::Conflict("\"domains\" is used by \"username_map\": \"strip_domain\" only".into()));
     }
     Mapping {
         username_claims,
@@ -241,7 +249,10 @@ fn accounts(
     // The published database keeps home and shell of the longest name in one page.
     let usable = home.len() <= 128 && home.matches("{name}").count() == 1 && !home.contains([':', ' ']);
     if !home.starts_with('/') || !usable || home.split('/').any(|part| part == "..") {
-        fields.fault("home", "an absolute path of at most 128 bytes with {name} in it once, such as /home/{name}");
+        fields.fault(
+            "home",
+            "an absolute path of at most 128 bytes with {name} in it once, such as /home/{name}",
+        );
     }
     let shell = fields.text("shell").unwrap_or_else(|| "/bin/bash".into());
     if !shell.starts_with('/') || shell.len() > 96 || shell.contains([':', ' ']) {

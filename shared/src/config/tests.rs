@@ -83,9 +83,11 @@ fn nothing_that_could_not_be_validated_is_accepted() {
     let device = r#""oauth_device_url": "https://i/d", "oauth_token_url": "https://i/t""#;
     let lone = faults(&format!(r#"{{"client_id": "c", "provisioning": "store", {device}}}"#));
     assert!(lone[0].contains("nothing could validate a token"), "{lone:?}");
-    let half = faults(r#"{"client_id": "c", "provisioning": "store", "oauth_token_introspect_url": "https://i/n"}"#);
+    let half =
+        faults(r#"{"client_id": "c", "provisioning": "store", "oauth_token_introspect_url": "https://i/n"}"#);
     assert_eq!(half.len(), 2, "{half:?}");
-    let plain = faults(r#"{"client_id": "c", "provisioning": "store", "issuer": "http://127.0.0.1.evil.example"}"#);
+    let plain =
+        faults(r#"{"client_id": "c", "provisioning": "store", "issuer": "http://127.0.0.1.evil.example"}"#);
     assert!(plain[0].contains("https"), "{plain:?}");
 }
 

@@ -73,7 +73,9 @@ mod tests {
         assert!(names.len() > 500, "{}", names.len());
         assert!(names.windows(2).all(|pair| pair[0] < pair[1]));
         assert!(names.iter().all(|name| !name.bytes().any(|b| b.is_ascii_uppercase())));
-        for name in ["root", "sudo", "redis", "docker", "www-data", "wheel", "systemd-network", "oauth2-users"] {
+        for name in
+            ["root", "sudo", "redis", "docker", "www-data", "wheel", "systemd-network", "oauth2-users"]
+        {
             assert!(names.contains(&name), "{name}");
         }
     }

@@ -167,7 +167,9 @@ mod tests {
 
     #[test]
     fn a_range_may_not_touch_ids_of_others() {
-        for (first, last) in [(900, 2000), (60_000, 70_000), (600_000, 700_000), (2_147_352_000, 2_147_352_600)] {
+        for (first, last) in
+            [(900, 2000), (60_000, 70_000), (600_000, 700_000), (2_147_352_000, 2_147_352_600)]
+        {
             assert!(matches!(IdRange::new(first, last), Err(RangeError::Foreign { .. })), "{first}");
         }
         assert!(matches!(IdRange::new(5000, 5000), Err(RangeError::Empty(..))));

@@ -33,7 +33,9 @@ pub enum Denied {
     #[error("the person is in none of allowed_groups")]
     NotInAllowedGroup,
     /// `allowed_groups`, and the provider sent no group at all.
-    #[error("allowed_groups is set, but the provider sent no groups: let it put groups into the claim {claim:?}")]
+    #[error(
+        "allowed_groups is set, but the provider sent no groups: let it put groups into the claim {claim:?}"
+    )]
     NoGroups {
         /// `groups_claim`.
         claim: String,

@@ -207,7 +207,11 @@ impl<'a> Header<'a> {
             inputs_digest: columns.bytes()?.try_into().map_err(|_| NO_HEADER)?,
             people: columns.integer()?,
             group_rows: columns.integer()?,
-            max_confirmation_age: columns.optional_integer()?.map(u32::try_from).transpose().map_err(|_| NO_HEADER)?,
+            max_confirmation_age: columns
+                .optional_integer()?
+                .map(u32::try_from)
+                .transpose()
+                .map_err(|_| NO_HEADER)?,
             services: std::str::from_utf8(columns.text()?).map_err(|_| NO_HEADER)?,
         })
     }
@@ -227,7 +231,8 @@ impl Layout {
             if kind == b"table"
                 && let Some(table) = layout.table(name)
             {
-                *table = u32::try_from(root).map_err(|_| SnapshotError::Damaged("a table outside the file"))?;
+                *table =
+                    u32::try_from(root).map_err(|_| SnapshotError::Damaged("a table outside the file"))?;
             }
         }
         let Self { header, passwd, passwd_name, grp, grp_name, tombstone, .. } = layout;

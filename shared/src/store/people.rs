@@ -129,7 +129,11 @@ impl Store {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn person_by_subject(&self, issuer: &Issuer, subject: &Subject) -> Result<Option<Person>, StoreError> {
+    pub fn person_by_subject(
+        &self,
+        issuer: &Issuer,
+        subject: &Subject,
+    ) -> Result<Option<Person>, StoreError> {
         find(&self.connection, "issuer = ?1 AND subject = ?2", [issuer.as_str(), subject.as_str()])
     }
 
@@ -234,7 +238,11 @@ impl Store {
 
 /// The generation of the change that is being made.
 pub(super) fn next_generation(connection: &Connection) -> Result<i64, StoreError> {
-    Ok(connection.query_row("UPDATE meta SET generation = generation + 1 RETURNING generation", [], |row| row.get(0))?)
+    Ok(connection.query_row(
+        "UPDATE meta SET generation = generation + 1 RETURNING generation",
+        [],
+        |row| row.get(0),
+    )?)
 }
 
 /// A line of the audit trail.

@@ -148,7 +148,8 @@ fn refresh_first_login(places: &Places, inputs: &Inputs<'_>) -> Result<(), Publi
         Err(SecureFileError::Missing(_)) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    let profile = std::str::from_utf8(&old).ok().and_then(|text| FirstLogin::parse(text).ok()).map(|old| old.profile);
+    let profile =
+        std::str::from_utf8(&old).ok().and_then(|text| FirstLogin::parse(text).ok()).map(|old| old.profile);
     let Some(profile) = profile else { return Ok(()) };
     let text = first_login_parameters(inputs, &profile)?.to_text();
     if text.as_bytes() != old {
@@ -183,7 +184,9 @@ fn usable(places: &Places, row: &HeaderRow, rebuild_generation: i64, want: Want)
     // Whatever is wrong with the old file, a new one is made from the store.
     let path = places.nss_db.to_str().unwrap_or_default();
     let Ok(file) = MappedFile::open_owned_by(path, places.owner) else { return Usable::No };
-    let Ok(header) = Snapshot::open(file.bytes()).and_then(|snapshot| snapshot.header()) else { return Usable::No };
+    let Ok(header) = Snapshot::open(file.bytes()).and_then(|snapshot| snapshot.header()) else {
+        return Usable::No;
+    };
     let generation = header.generation;
     if !row.same_origin(&header) || generation < rebuild_generation || generation > row.generation {
         return Usable::No;
@@ -225,7 +228,12 @@ impl Publication<'_> {
         Ok((row, rebuild))
     }
 
-    fn patch_or_rebuild(&self, nss_db: &Path, base: Base, row: &HeaderRow) -> Result<Published, PublishError> {
+    fn patch_or_rebuild(
+        &self,
+        nss_db: &Path,
+        base: Base,
+        row: &HeaderRow,
+    ) -> Result<Published, PublishError> {
         match self.patch(nss_db, base, row) {
             Ok(true) => Ok(Published::Patched),
             // The old file is not what the store says it is, or has no room: start anew.
@@ -346,8 +354,9 @@ impl Publication<'_> {
     }
 
     fn write_groups(&self, file: &SnapshotFile, after: i64) -> Result<(), WriteError> {
-        let mut statement =
-            self.connection().prepare("SELECT provider_id, name, gid FROM idp_group WHERE generation > ?1")?;
+        let mut statement = self
+            .connection()
+            .prepare("SELECT provider_id, name, gid FROM idp_group WHERE generation > ?1")?;
         let mut members = self.connection().prepare(
             "SELECT login_name FROM identity JOIN membership ON identity = id WHERE provider_id = ?1 ORDER BY login_name",
         )?;
@@ -411,7 +420,9 @@ fn lock(path: &Path, clock: &dyn Clock) -> Result<File, PublishError> {
     loop {
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(file),
-            Err(rustix::io::Errno::WOULDBLOCK) if clock.monotonic() < give_up => clock.sleep(Duration::from_millis(2)),
+            Err(rustix::io::Errno::WOULDBLOCK) if clock.monotonic() < give_up => {
+                clock.sleep(Duration::from_millis(2))
+            }
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(PublishError::Locked(path.to_owned())),
             Err(errno) => return Err(io(errno.into()).into()),
         }
@@ -431,7 +442,9 @@ fn replace(nss_db: &Path, beside: &Path) -> Result<(), PublishError> {
         .ok();
     std::fs::rename(beside, nss_db).map_err(|source| io(nss_db, source))?;
     secure_file::sync_directory_of(nss_db)?;
-    if let Some(retired) = retired.filter(|file| file.metadata().is_ok_and(|m| m.is_file() && m.len() >= snapshot::PAGE_SIZE as u64)) {
+    if let Some(retired) = retired
+        .filter(|file| file.metadata().is_ok_and(|m| m.is_file() && m.len() >= snapshot::PAGE_SIZE as u64))
+    {
         // Readers that miss the byte look again within a second: nothing depends on it but speed.
         let _ = retired.write_all_at(&[1], snapshot::RETIRED_BYTE as u64);
     }

@@ -145,7 +145,9 @@ fn check_binding(
         return Err(RecordError::Locked);
     }
     match &person.subject {
-        Some((bound_issuer, bound)) if bound_issuer != issuer || bound != subject => Err(RecordError::SubjectMismatch),
+        Some((bound_issuer, bound)) if bound_issuer != issuer || bound != subject => {
+            Err(RecordError::SubjectMismatch)
+        }
         _ => Ok(Some(person)),
     }
 }
@@ -223,8 +225,10 @@ impl Change<'_> {
         }
         if newly || sign_in.publish_day {
             let generation = self.generation()?;
-            self.connection
-                .execute("UPDATE identity SET generation = ?2 WHERE id = ?1", params![person.id, generation])?;
+            self.connection.execute(
+                "UPDATE identity SET generation = ?2 WHERE id = ?1",
+                params![person.id, generation],
+            )?;
         }
         self.connection.execute(
             "UPDATE identity SET state = 'confirmed', issuer = ?2, subject = ?3, confirmed_day = ?4 WHERE id = ?1",
@@ -278,7 +282,8 @@ impl Change<'_> {
     fn set_membership(&mut self, id: i64, provider_id: &str, statement: &str) -> Result<(), StoreError> {
         let generation = self.generation()?;
         self.connection.execute(statement, params![id, provider_id])?;
-        self.connection.execute("UPDATE identity SET generation = ?2 WHERE id = ?1", params![id, generation])?;
+        self.connection
+            .execute("UPDATE identity SET generation = ?2 WHERE id = ?1", params![id, generation])?;
         self.connection.execute(
             "UPDATE idp_group SET generation = ?2 WHERE provider_id = ?1",
             params![provider_id, generation],
@@ -296,7 +301,8 @@ impl Change<'_> {
                      UNION SELECT 1 FROM identity WHERE uid = ?1 OR login_name = ?2 \
                      UNION SELECT 1 FROM tombstone WHERE uid = ?1";
         let name = group.name.as_str();
-        let taken = self.connection.query_row(taken, params![group.gid.get(), name], |_| Ok(())).optional()?;
+        let taken =
+            self.connection.query_row(taken, params![group.gid.get(), name], |_| Ok(())).optional()?;
         if taken.is_some() {
             return Ok(false);
         }

@@ -99,12 +99,24 @@ impl SnapshotFile {
         let fields = "name, gid, gecos, home, shell, state, confirmed_day, expires_day, visible, private_group, \
                       supplementary";
         let p = person;
-        let by_uid = format!("INSERT INTO passwd(uid, {fields}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
+        let by_uid = format!(
+            "INSERT INTO passwd(uid, {fields}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+        );
         self.execute(
             &by_uid,
             params![
-                p.uid, p.name, p.gid, p.gecos, p.home, p.shell, p.state as u8, p.confirmed_day, p.expires_day,
-                p.visible, p.private_group, p.supplementary
+                p.uid,
+                p.name,
+                p.gid,
+                p.gecos,
+                p.home,
+                p.shell,
+                p.state as u8,
+                p.confirmed_day,
+                p.expires_day,
+                p.visible,
+                p.private_group,
+                p.supplementary
             ],
         )?;
         let by_name = format!(
@@ -114,8 +126,19 @@ impl SnapshotFile {
         self.execute(
             &by_name,
             params![
-                slot, p.uid, p.name, p.gid, p.gecos, p.home, p.shell, p.state as u8, p.confirmed_day, p.expires_day,
-                p.visible, p.private_group, p.supplementary
+                slot,
+                p.uid,
+                p.name,
+                p.gid,
+                p.gecos,
+                p.home,
+                p.shell,
+                p.state as u8,
+                p.confirmed_day,
+                p.expires_day,
+                p.visible,
+                p.private_group,
+                p.supplementary
             ],
         )?;
         Ok(())
@@ -128,7 +151,13 @@ impl SnapshotFile {
     }
 
     /// Writes a group, or replaces the one of the same gid and name. `members` are NUL-ended names.
-    pub(super) fn put_group(&self, gid: u32, name: &str, count: u32, members: &[u8]) -> Result<(), WriteError> {
+    pub(super) fn put_group(
+        &self,
+        gid: u32,
+        name: &str,
+        count: u32,
+        members: &[u8],
+    ) -> Result<(), WriteError> {
         self.execute("DELETE FROM grp WHERE gid = ?1", [gid])?;
         self.clear_slot("grp_name", name)?;
         let slot = self.free_slot("grp_name", name)?;
@@ -181,13 +210,19 @@ impl SnapshotFile {
     pub(super) fn counts(&self) -> Result<Option<(i64, i64)>, WriteError> {
         let sql = "SELECT (SELECT count(*) FROM passwd), (SELECT count(*) FROM passwd_name), \
                    (SELECT count(*) FROM grp), (SELECT count(*) FROM grp_name)";
-        let counts: (i64, i64, i64, i64) =
-            self.connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+        let counts: (i64, i64, i64, i64) = self
+            .connection
+            .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
         Ok((counts.0 == counts.1 && counts.2 == counts.3).then_some((counts.0, counts.2)))
     }
 
     /// Writes the header and closes the file; SQLite refuses to write to it from now on.
-    pub(super) fn finish(self, path: &Path, header: &HeaderRow, counts: (i64, i64)) -> Result<(), WriteError> {
+    pub(super) fn finish(
+        self,
+        path: &Path,
+        header: &HeaderRow,
+        counts: (i64, i64),
+    ) -> Result<(), WriteError> {
         self.execute(
             "INSERT OR REPLACE INTO header(id, hash_key, store_id, generation, inputs_digest, people, group_rows, \
              max_confirmation_age, services) VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

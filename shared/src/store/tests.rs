@@ -54,11 +54,21 @@ fn account(name: &str, uid: u32) -> Account {
 }
 
 fn staff(gid: u32) -> GroupClaim {
-    GroupClaim { provider_id: "s".into(), name: GroupName::parse("idp-staff").unwrap(), gid: Gid::new(gid).unwrap() }
+    GroupClaim {
+        provider_id: "s".into(),
+        name: GroupName::parse("idp-staff").unwrap(),
+        gid: Gid::new(gid).unwrap(),
+    }
 }
 
 impl Machine {
-    fn sign_in(&self, name: &str, uid: u32, subject: &str, groups: &[GroupClaim]) -> Result<Recorded, RecordError> {
+    fn sign_in(
+        &self,
+        name: &str,
+        uid: u32,
+        subject: &str,
+        groups: &[GroupClaim],
+    ) -> Result<Recorded, RecordError> {
         self.sign_in_on(Day(20_000), name, uid, subject, groups)
     }
 
@@ -113,7 +123,10 @@ fn a_first_sign_in_is_recorded_published_and_read() {
     let file = m.open();
     let snapshot = Snapshot::open(file.bytes()).unwrap();
     let ann = snapshot.person_by_name(b"ann").unwrap().unwrap();
-    assert_eq!((ann.uid.get(), ann.state, ann.visible, ann.private_group), (5000, State::Confirmed, true, true));
+    assert_eq!(
+        (ann.uid.get(), ann.state, ann.visible, ann.private_group),
+        (5000, State::Confirmed, true, true)
+    );
     let people = m.config.accounts.people_gid.get();
     assert_eq!(ann.supplementary().collect::<Result<Vec<_>, _>>().unwrap(), [6000, people]);
     assert_eq!(snapshot.person_by_uid(5000).unwrap().unwrap().name, "ann");
@@ -184,7 +197,9 @@ fn bindings_that_do_not_hold_are_refused() {
     let m = machine("");
     m.sign_in("ann", 5000, "s1", &[]).unwrap();
     assert!(matches!(m.sign_in("ann", 5000, "s2", &[]), Err(RecordError::SubjectMismatch)));
-    assert!(matches!(m.sign_in("anna", 5002, "s1", &[]), Err(RecordError::KnownAs(name)) if name.as_str() == "ann"));
+    assert!(
+        matches!(m.sign_in("anna", 5002, "s1", &[]), Err(RecordError::KnownAs(name)) if name.as_str() == "ann")
+    );
     assert!(matches!(m.sign_in("bob", 5000, "s3", &[]), Err(RecordError::UidCollision)));
     assert!(matches!(m.sign_in("ann", 5005, "s1", &[]), Err(RecordError::AccountChanged)));
 }
@@ -217,7 +232,10 @@ fn a_published_file_that_does_not_add_up_is_made_anew() {
     let mut bytes = std::fs::read(&m.places.nss_db).unwrap();
     bytes[18] = 1;
     std::fs::write(&m.places.nss_db, bytes).unwrap();
-    rusqlite::Connection::open(&m.places.nss_db).unwrap().execute("DELETE FROM passwd WHERE uid = 5000", []).unwrap();
+    rusqlite::Connection::open(&m.places.nss_db)
+        .unwrap()
+        .execute("DELETE FROM passwd WHERE uid = 5000", [])
+        .unwrap();
     let recorded = m.sign_in("bob", 5001, "s2", &[]).unwrap();
     assert_eq!(m.publish(Want::Generation(recorded.generation)), Published::Rebuilt);
     let file = m.open();
@@ -264,7 +282,8 @@ fn probes_come_and_go_without_a_trace() {
 
 #[test]
 fn a_day_is_published_only_where_an_age_is_configured() {
-    for (extra, expected) in [("", Published::Current), (r#","max_confirmation_age":30"#, Published::Patched)] {
+    for (extra, expected) in [("", Published::Current), (r#","max_confirmation_age":30"#, Published::Patched)]
+    {
         let m = machine(extra);
         m.sign_in("ann", 5000, "s1", &[]).unwrap();
         m.publish(Want::Rebuild);

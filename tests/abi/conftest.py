@@ -1,0 +1,51 @@
+import os
+import shutil
+import stat
+
+import pytest
+
+import make_db
+import module as binding
+
+
+@pytest.fixture(scope="session")
+def module():
+    return binding.Module()
+
+
+@pytest.fixture
+def publish():
+    """Replaces the published database as the publisher does: rename, then the flag byte in the file that was."""
+
+    def publish(people=(), groups=(), flag=True, **options):
+        old = open_file()
+        make_db.write(binding.DATABASE, people, groups, **options)
+        retire(old, flag)
+
+    remove()
+    yield publish
+    remove()
+
+
+def open_file():
+    try:
+        return os.open(binding.DATABASE, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return None
+
+
+def retire(old, flag=True):
+    """Tells those who have it mapped."""
+    if old is not None:
+        if flag and stat.S_ISREG(os.fstat(old).st_mode) and os.fstat(old).st_size > 72:
+            os.pwrite(old, b"\x01", 72)
+        os.close(old)
+
+
+def remove():
+    """Also for those who have it mapped: the next test begins without what this one published."""
+    retire(open_file())
+    if os.path.isdir(binding.DATABASE) and not os.path.islink(binding.DATABASE):
+        shutil.rmtree(binding.DATABASE)
+    elif os.path.lexists(binding.DATABASE):
+        os.unlink(binding.DATABASE)

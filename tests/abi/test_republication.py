@@ -1,0 +1,207 @@
+import ctypes
+import os
+import threading
+import time
+
+from make_db import Group, Person
+from module import DATABASE, NOTFOUND, SUCCESS, Module
+
+ANN = Person("ann", 1879050000)
+
+
+def maps():
+    return sum(DATABASE in line for line in open("/proc/self/maps"))
+
+
+def test_a_new_publication_is_seen_by_the_very_next_call(publish, module):
+    for generation in range(50):
+        publish([Person("ann", 1879050000, gecos=str(generation))])
+        assert module.getpwnam("ann")[2][4] == str(generation)
+        assert maps() == 1
+
+
+def test_somebody_who_was_just_published_is_found_even_if_the_publisher_died_before_its_last_step(publish, module):
+    publish([ANN])
+    assert module.getpwnam("bob")[0] == NOTFOUND
+    publish([ANN, Person("bob", 1879060000)], flag=False)
+    assert module.getpwnam("bob")[0] == SUCCESS
+    publish([ANN, Person("bob", 1879060000), Person("carl", 1879070000)], flag=False)
+    assert module.getpwuid(1879070000)[0] == SUCCESS
+
+
+def test_a_change_is_seen_within_a_second_even_if_the_publisher_died_before_its_last_step(publish, module):
+    publish([ANN])
+    assert module.getpwnam("ann")[0] == SUCCESS
+    publish([Person("ann", 1879050000, shell="/nonexistent")], flag=False)
+    began = time.monotonic()
+    while module.getpwnam("ann")[2][6] != "/nonexistent":
+        assert time.monotonic() - began < 1.2
+
+
+def test_a_flag_that_was_left_in_the_current_file_does_no_harm(publish, module):
+    publish([ANN])
+    with open(DATABASE, "r+b") as file:
+        file.seek(72)
+        file.write(b"\x01")
+    for _ in range(3):
+        assert module.getpwnam("ann")[0] == SUCCESS
+    publish([Person("bob", 1879060000)])
+    assert module.getpwnam("ann")[0] == NOTFOUND
+    assert module.getpwnam("bob")[0] == SUCCESS
+
+
+def test_an_enumeration_goes_on_over_a_publication(publish, module):
+    people = [Person(f"p{n}", 5000 + n) for n in range(10)]
+    publish(people)
+    module.rewind()
+    seen = [module.getpwent()[2][0] for _ in range(5)]
+    publish([p for p in people if p.name != "p7"] + [Person("new", 6000)])
+    seen += [line[0] for line in iter(lambda: module.getpwent()[2], None)]
+    assert seen == ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p8", "p9", "new"]
+
+
+def test_readers_see_no_torn_answer_while_it_is_published_over_and_over(publish, module):
+    """Every generation has its number in all fields; ctypes releases the interpreter lock during a call."""
+    def generation(n):
+        return [Person("ann", 1879050000, gecos=str(n), home=f"/home/{n}", shell=f"/bin/{n}")], \
+            [Group("g", 9000, [f"m{n}"] * 300)]
+
+    publish(*generation(0))
+    stop, faults, last = threading.Event(), [], [0]
+
+    def read():
+        newest = 0
+        while not stop.is_set():
+            status, _, line = module.getpwnam("ann")
+            members = module.getgrgid(9000)[2]
+            fields = {line[4], line[5][6:], line[6][5:]} if status == SUCCESS else {"absent"}
+            if len(fields) != 1 or not (int(line[4]) >= newest) or len(set(members[3])) != 1:
+                faults.append((status, line, members[3][:2]))
+                return
+            newest = int(line[4])
+
+    readers = [threading.Thread(target=read) for _ in range(8)]
+    for reader in readers:
+        reader.start()
+    for n in range(1, 300):
+        publish(*generation(n))
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert not faults
+    assert module.getpwnam("ann")[2][4] == "299"
+    assert maps() == 1
+
+
+def test_a_child_forked_while_threads_look_up_goes_on(publish, module):
+    publish([ANN])
+    stop = threading.Event()
+
+    def read():
+        while not stop.is_set():
+            module.getpwnam("ann")
+
+    readers = [threading.Thread(target=read) for _ in range(8)]
+    for reader in readers:
+        reader.start()
+    statuses = []
+    for generation in range(60):
+        if generation % 5 == 0:
+            publish([Person("ann", 1879050000, gecos=str(generation))])
+        child = os.fork()
+        if child == 0:
+            ok = all(module.getpwnam("ann")[0] == SUCCESS for _ in range(20)) and module.getpwnam("x")[0] == NOTFOUND
+            os._exit(0 if ok else 1)
+        began = time.monotonic()
+        while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
+            assert time.monotonic() - began < 20, "the child hangs"
+            time.sleep(0.001)
+        statuses.append(ended[1])
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert set(statuses) == {0}
+
+
+def test_generations_of_children_with_frozen_pins_still_see_what_is_new(publish, module):
+    """Every child inherits pins of threads that it does not have. When all slots are taken it maps for one call."""
+    def descend(depth):
+        publish([Person("ann", 1879050000, gecos=str(depth))])
+        if module.getpwnam("ann")[2][4] != str(depth):
+            return 1
+        if depth == 0:
+            return 0
+        stop = threading.Event()
+        readers = [threading.Thread(target=lambda: [module.getpwnam("ann") for _ in iter(stop.is_set, True)])
+                   for _ in range(4)]
+        for reader in readers:
+            reader.start()
+        child = os.fork()
+        if child == 0:
+            os._exit(descend(depth - 1))
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        stop.set()
+        for reader in readers:
+            reader.join()
+        return status
+
+    assert descend(30) == 0
+
+
+def test_a_process_without_descriptors_answers_from_what_it_has(publish):
+    """And says "try again" where it would have to say that somebody does not exist."""
+    import resource
+    publish([ANN])
+    child = os.fork()
+    if child == 0:
+        module = Module()
+        answers = [module.getpwnam("ann")[0]]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+        answers.append(module.getpwnam("ann")[0])
+        answers.append(module.getpwnam("nobody")[:2])
+        os._exit(0 if answers == [SUCCESS, SUCCESS, (NOTFOUND, 2)] else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    child = os.fork()
+    if child == 0:
+        module = Module()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+        os._exit(0 if module.getpwnam("ann")[:2] == (-2, 11) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_host_that_closes_every_descriptor_loses_nothing(publish, module):
+    publish([ANN])
+    assert module.getpwnam("ann")[0] == SUCCESS
+    child = os.fork()
+    if child == 0:
+        os.closerange(0, 4096)
+        stranger = os.open("/etc/hostname", os.O_RDONLY)
+        ok = all(module.getpwnam("ann")[0] == SUCCESS for _ in range(3)) and os.fstat(stranger)
+        os._exit(0 if ok else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_process_without_privileges_reads_it(publish):
+    publish([ANN])
+    child = os.fork()
+    if child == 0:
+        module = Module()
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        os._exit(0 if module.getpwnam("ann")[0] == SUCCESS else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_in_a_user_namespace_the_file_is_still_roots(publish):
+    publish([ANN])
+    child = os.fork()
+    if child == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+        clone_newuser = 0x10000000
+        if ctypes.CDLL(None).unshare(clone_newuser) != 0:
+            os._exit(2)
+        assert os.stat(DATABASE).st_uid == 65534
+        os._exit(0 if Module().getpwnam("ann")[0] == SUCCESS else 1)
+    assert os.waitpid(child, 0)[1] == 0
