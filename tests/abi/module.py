@@ -2,6 +2,8 @@
 
 import ctypes
 import os
+import shutil
+import tempfile
 from ctypes import POINTER, byref, c_char, c_char_p, c_int, c_long, c_size_t, c_uint, c_void_p
 
 TRYAGAIN, UNAVAIL, NOTFOUND, SUCCESS = -2, -1, 0, 1
@@ -16,8 +18,8 @@ class CPasswd(ctypes.Structure):
                 ("home", c_char_p), ("shell", c_char_p)]
 
     def value(self):
-        return tuple(getattr(self, field).decode() if isinstance(getattr(self, field), bytes) else getattr(self, field)
-                     for field, _ in self._fields_)
+        values = (getattr(self, field) for field, _ in self._fields_)
+        return tuple(value.decode(errors="replace") if isinstance(value, bytes) else value for value in values)
 
 
 class CGroup(ctypes.Structure):
@@ -32,8 +34,15 @@ class CGroup(ctypes.Structure):
 
 
 class Module:
-    def __init__(self):
-        self.library = ctypes.CDLL(PATH, use_errno=True)
+    def __init__(self, path=PATH):
+        self.library = ctypes.CDLL(path, use_errno=True)
+
+    @classmethod
+    def unused(cls):
+        """Another instance, which has nothing mapped yet: libc knows a library by its file."""
+        with tempfile.NamedTemporaryFile(suffix=".so") as copy:
+            shutil.copyfile(PATH, copy.name)
+            return cls(copy.name)
 
     def _call(self, function, keys, kind, size, shift):
         """(status, errno, value). The buffer begins `shift` bytes off and has a guard behind it."""

@@ -1,12 +1,18 @@
 import ctypes
+import errno
 import os
+import resource
 import threading
 import time
+import traceback
 
+import make_db
 from make_db import Group, Person
-from module import DATABASE, NOTFOUND, SUCCESS, Module
+from module import DATABASE, NOTFOUND, SUCCESS, TRYAGAIN, UNAVAIL, Module
 
 ANN = Person("ann", 1879050000)
+CLONE_NEWUSER = 0x10000000
+OVERFLOW = 65534
 
 
 def maps():
@@ -148,60 +154,80 @@ def test_generations_of_children_with_frozen_pins_still_see_what_is_new(publish,
     assert descend(30) == 0
 
 
-def test_a_process_without_descriptors_answers_from_what_it_has(publish):
-    """And says "try again" where it would have to say that somebody does not exist."""
-    import resource
-    publish([ANN])
+def test_a_process_without_descriptors_answers_from_what_it_has_or_says_try_again(publish):
+    again = (TRYAGAIN, errno.EAGAIN)
+
+    def exhausted():
+        module, other = Module.unused(), Module.unused()
+        publish([ANN])
+        before = module.getpwnam("ann")[0]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+        assert (before, module.getpwnam("ann")[0]) == (SUCCESS, SUCCESS)
+        assert module.getpwnam("nobody")[:2] == (NOTFOUND, errno.ENOENT)
+        assert other.getpwnam("ann")[:2] == again
+        os.rename(DATABASE + ".next", DATABASE)
+        assert module.getpwnam("ann")[0] == SUCCESS
+        assert module.getpwnam("nobody")[:2] == again
+
+    make_db.write(DATABASE + ".next", [ANN])
+    assert in_a_child(exhausted)
+
+
+def in_a_child(body):
     child = os.fork()
     if child == 0:
-        module = Module()
-        answers = [module.getpwnam("ann")[0]]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
-        answers.append(module.getpwnam("ann")[0])
-        answers.append(module.getpwnam("nobody")[:2])
-        os._exit(0 if answers == [SUCCESS, SUCCESS, (NOTFOUND, 2)] else 1)
-    assert os.waitpid(child, 0)[1] == 0
-    child = os.fork()
-    if child == 0:
-        module = Module()
-        resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
-        os._exit(0 if module.getpwnam("ann")[:2] == (-2, 11) else 1)
-    assert os.waitpid(child, 0)[1] == 0
+        try:
+            body()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(child, 0)[1] == 0
 
 
 def test_a_host_that_closes_every_descriptor_loses_nothing(publish, module):
-    publish([ANN])
-    assert module.getpwnam("ann")[0] == SUCCESS
-    child = os.fork()
-    if child == 0:
+    def closing():
         os.closerange(0, 4096)
         stranger = os.open("/etc/hostname", os.O_RDONLY)
-        ok = all(module.getpwnam("ann")[0] == SUCCESS for _ in range(3)) and os.fstat(stranger)
-        os._exit(0 if ok else 1)
-    assert os.waitpid(child, 0)[1] == 0
+        assert all(module.getpwnam("ann")[0] == SUCCESS for _ in range(3)) and os.fstat(stranger)
+
+    publish([ANN])
+    assert module.getpwnam("ann")[0] == SUCCESS
+    assert in_a_child(closing)
 
 
 def test_a_process_without_privileges_reads_it(publish):
+    def unprivileged():
+        module = Module.unused()
+        become_nobody()
+        assert module.getpwnam("ann")[0] == SUCCESS
+
     publish([ANN])
-    child = os.fork()
-    if child == 0:
-        module = Module()
-        os.setgroups([])
-        os.setgid(65534)
-        os.setuid(65534)
-        os._exit(0 if module.getpwnam("ann")[0] == SUCCESS else 1)
-    assert os.waitpid(child, 0)[1] == 0
+    assert in_a_child(unprivileged)
 
 
 def test_in_a_user_namespace_the_file_is_still_roots(publish):
+    def in_namespace():
+        module = Module.unused()
+        become_nobody()
+        assert ctypes.CDLL(None).unshare(CLONE_NEWUSER) == 0
+        assert os.stat(DATABASE).st_uid == OVERFLOW
+        assert module.getpwnam("ann")[0] == SUCCESS
+
     publish([ANN])
-    child = os.fork()
-    if child == 0:
-        os.setgid(65534)
-        os.setuid(65534)
-        clone_newuser = 0x10000000
-        if ctypes.CDLL(None).unshare(clone_newuser) != 0:
-            os._exit(2)
-        assert os.stat(DATABASE).st_uid == 65534
-        os._exit(0 if Module().getpwnam("ann")[0] == SUCCESS else 1)
-    assert os.waitpid(child, 0)[1] == 0
+    assert in_a_child(in_namespace)
+
+
+def test_outside_of_a_user_namespace_the_overflow_user_is_a_stranger(publish):
+    def elsewhere():
+        assert Module.unused().getpwnam("ann")[:2] == (UNAVAIL, errno.EIO)
+
+    publish([ANN])
+    os.chown(DATABASE, OVERFLOW, 0)
+    assert in_a_child(elsewhere)
+
+
+def become_nobody():
+    os.setgroups([])
+    os.setgid(OVERFLOW)
+    os.setuid(OVERFLOW)
