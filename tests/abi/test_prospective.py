@@ -21,8 +21,8 @@ PEOPLE = 2147352575
 TEXT = f"""oauth2-first-login 1
 config_digest {"07" * 32}
 profile oauth2
-uid_range 1879048192-2130706431
-gid_range 2130706432-2147352575
+uid_range 1879048192 2130706431
+gid_range 2130706432 2147352575
 home /home/{{name}}
 shell /bin/bash
 preserve_case 0
