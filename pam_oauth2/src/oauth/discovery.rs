@@ -21,8 +21,8 @@ pub(super) struct Endpoints {
 /// Where the proof of who signed in comes from.
 #[derive(Clone, Debug)]
 pub(super) enum Proof {
-    /// The id_token of this issuer, under the keys at this address.
-    IdToken { issuer: Issuer, keys: Endpoint },
+    /// The id_token of this issuer, under the keys at this address; a username it leaves out may be told elsewhere.
+    IdToken { issuer: Issuer, keys: Endpoint, userinfo: Option<Endpoint> },
     /// The provider's answer at this address.
     Introspection(Endpoint),
 }
@@ -35,6 +35,7 @@ struct Document {
     token_endpoint: Option<String>,
     introspection_endpoint: Option<String>,
     jwks_uri: Option<String>,
+    userinfo_endpoint: Option<String>,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
 }
 
@@ -47,7 +48,7 @@ pub(super) fn find(exchange: &Exchange<'_>, settings: &Settings) -> Result<Endpo
         Some(issuer) => fetch(exchange, issuer)?,
         None => Document::default(),
     };
-    resolve(settings, document)
+    resolve(settings, &document)
 }
 
 fn fetch(exchange: &Exchange<'_>, issuer: &Issuer) -> Result<Document, ProviderError> {
@@ -72,8 +73,7 @@ fn fetch(exchange: &Exchange<'_>, issuer: &Issuer) -> Result<Document, ProviderE
     Ok(document)
 }
 
-fn resolve(settings: &Settings, document: Document) -> Result<Endpoints, ProviderError> {
-    let auth = ClientAuth::choose(settings, document.token_endpoint_auth_methods_supported.as_deref());
+fn resolve(settings: &Settings, document: &Document) -> Result<Endpoints, ProviderError> {
     Ok(Endpoints {
         device: pick(
             ("oauth_device_url", settings.device_url.as_deref()),
@@ -86,25 +86,29 @@ fn resolve(settings: &Settings, document: Document) -> Result<Endpoints, Provide
             ("token_endpoint", document.token_endpoint.as_deref()),
             "no oauth_token_url is configured, and discovery knows no token_endpoint",
         )?,
-        proof: match settings.validation {
-            Validation::Introspection => Proof::Introspection(pick(
-                ("oauth_token_introspect_url", settings.introspection_url.as_deref()),
-                ("introspection_endpoint", document.introspection_endpoint.as_deref()),
-                "no oauth_token_introspect_url is configured, and discovery knows no introspection_endpoint",
-            )?),
-            Validation::IdToken => Proof::IdToken {
-                issuer: settings.issuer.clone().ok_or(ProviderError::Missing(
-                    "id_token validation needs an issuer, and none is configured",
-                ))?,
-                keys: pick(
-                    ("", None),
-                    ("jwks_uri", document.jwks_uri.as_deref()),
-                    "discovery knows no jwks_uri",
-                )?,
-            },
-        },
-        auth,
+        proof: resolve_proof(settings, document)?,
+        auth: ClientAuth::choose(settings, document.token_endpoint_auth_methods_supported.as_deref()),
     })
+}
+
+fn resolve_proof(settings: &Settings, document: &Document) -> Result<Proof, ProviderError> {
+    match settings.validation {
+        Validation::Introspection => Ok(Proof::Introspection(pick(
+            ("oauth_token_introspect_url", settings.introspection_url.as_deref()),
+            ("introspection_endpoint", document.introspection_endpoint.as_deref()),
+            "no oauth_token_introspect_url is configured, and discovery knows no introspection_endpoint",
+        )?)),
+        Validation::IdToken => {
+            let no_issuer = "id_token validation needs an issuer, and none is configured";
+            let jwks_uri = ("jwks_uri", document.jwks_uri.as_deref());
+            let userinfo = document.userinfo_endpoint.as_deref();
+            Ok(Proof::IdToken {
+                issuer: settings.issuer.clone().ok_or(ProviderError::Missing(no_issuer))?,
+                keys: pick(("", None), jwks_uri, "discovery knows no jwks_uri")?,
+                userinfo: userinfo.and_then(|url| Endpoint::parse(url).ok()),
+            })
+        }
+    }
 }
 
 /// The configured address, else the discovered one; each is named in its error by the key it stands under.

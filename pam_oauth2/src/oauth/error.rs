@@ -20,6 +20,8 @@ pub enum EndpointName {
     KeySet,
     /// RFC 7662 §2.
     Introspection,
+    /// OpenID Connect Core §5.3.
+    UserInfo,
 }
 
 impl fmt::Display for EndpointName {
@@ -30,6 +32,7 @@ impl fmt::Display for EndpointName {
             Self::Token => "token endpoint",
             Self::KeySet => "key set",
             Self::Introspection => "introspection endpoint",
+            Self::UserInfo => "userinfo endpoint",
         })
     }
 }

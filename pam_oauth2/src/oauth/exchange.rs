@@ -98,7 +98,10 @@ pub(super) fn refusal(endpoint: EndpointName, request: &Request, response: &Resp
 fn describe(request: &Request, text: &str) -> String {
     let sent = request.form().unwrap_or_default().iter();
     let secrets = sent.filter(|(name, _)| matches!(*name, "device_code" | "token" | "client_secret"));
-    let mut secrets = secrets.map(|(_, value)| value).chain(request.basic().map(|basic| &basic.password));
+    let mut secrets = secrets
+        .map(|(_, value)| value)
+        .chain(request.basic().map(|basic| &basic.password))
+        .chain(request.bearer());
     let echoes = secrets.any(|secret| text.contains(secret.expose()));
     let text = printable(text, 200);
     if echoes || text.is_empty() { String::new() } else { format!(" ({text})") }

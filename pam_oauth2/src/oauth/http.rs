@@ -139,6 +139,7 @@ pub struct Request {
     url: Endpoint,
     form: Option<Vec<(&'static str, Secret)>>,
     basic: Option<Basic>,
+    bearer: Option<Secret>,
     limit: usize,
     timeout: Option<Duration>,
 }
@@ -147,13 +148,19 @@ impl Request {
     /// A GET, for an answer of at most `limit` bytes.
     #[must_use]
     pub fn get(url: Endpoint, limit: usize) -> Self {
-        Self { url, form: None, basic: None, limit, timeout: None }
+        Self { url, form: None, basic: None, bearer: None, limit, timeout: None }
+    }
+
+    /// A GET with a Bearer token (RFC 6750 §2.1).
+    #[must_use]
+    pub fn get_as(url: Endpoint, token: Secret) -> Self {
+        Self { bearer: Some(token), ..Self::get(url, BODY_LIMIT) }
     }
 
     /// A POST of `fields`, with HTTP Basic authentication when `basic` is given.
     #[must_use]
     pub fn post(url: Endpoint, fields: Vec<(&'static str, Secret)>, basic: Option<Basic>) -> Self {
-        Self { url, form: Some(fields), basic, limit: BODY_LIMIT, timeout: None }
+        Self { url, form: Some(fields), basic, bearer: None, limit: BODY_LIMIT, timeout: None }
     }
 
     /// The same request, to be given up after `timeout` where that is shorter than the client's own.
@@ -184,6 +191,12 @@ impl Request {
     #[must_use]
     pub fn basic(&self) -> Option<&Basic> {
         self.basic.as_ref()
+    }
+
+    /// The Bearer token.
+    #[must_use]
+    pub fn bearer(&self) -> Option<&Secret> {
+        self.bearer.as_ref()
     }
 
     /// Bytes of an answer that are read before it counts as too large.

@@ -169,6 +169,9 @@ impl HttpsClient {
         if let Some(basic) = request.basic() {
             builder = builder.basic_auth(&basic.user, Some(basic.password.expose()));
         }
+        if let Some(token) = request.bearer() {
+            builder = builder.bearer_auth(token.expose());
+        }
         // Set on each request: the client's own is counted anew for each read of the body, this one is not.
         let timeout = request.timeout().map_or(self.timeout, |timeout| timeout.min(self.timeout));
         builder.header(ACCEPT, "application/json").timeout(timeout)

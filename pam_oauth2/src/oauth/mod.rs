@@ -17,12 +17,13 @@ mod id_token;
 mod introspection;
 mod jwks;
 mod provider;
+mod userinfo;
 mod verified;
 
 #[cfg(test)]
 mod test_keys;
 #[cfg(test)]
-mod test_support;
+pub(crate) mod test_support;
 
 pub use device_flow::DeviceGrant;
 pub use error::{EndpointName, ExpiredBy, ProviderError, ProviderErrorKind};

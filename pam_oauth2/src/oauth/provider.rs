@@ -9,6 +9,7 @@ use super::http::{Connect, Endpoint};
 use super::id_token::{self, Expected, TokenFault};
 use super::introspection;
 use super::jwks::KeySet;
+use super::userinfo;
 use super::verified::{self, ClaimFault, ClaimMap, VerifiedClaims};
 use serde_json::Value;
 use shared::clock::Clock;
@@ -51,7 +52,10 @@ impl<'a> Provider<'a> {
         let exchange = Exchange::open(self.connect, self.clock, Some(deadline))?;
         let tokens = device_flow::poll(&exchange, self.settings, grant, deadline)?;
         match &grant.endpoints.proof {
-            Proof::IdToken { issuer, keys } => self.by_id_token(&exchange, grant, &tokens, (issuer, keys)),
+            Proof::IdToken { issuer, keys, userinfo } => {
+                let claims = self.by_id_token(&exchange, grant, &tokens, (issuer, keys))?;
+                self.identify(&exchange, issuer, &claims, &tokens.access_token, userinfo.as_ref())
+            }
             Proof::Introspection(url) => self.by_introspection(&exchange, grant, &tokens.access_token, url),
         }
     }
@@ -62,7 +66,7 @@ impl<'a> Provider<'a> {
         grant: &DeviceGrant,
         tokens: &Tokens,
         (issuer, keys): (&Issuer, &Endpoint),
-    ) -> Result<VerifiedClaims, ProviderError> {
+    ) -> Result<ClaimMap, ProviderError> {
         let token = tokens.id_token.as_ref().ok_or(TokenFault::Absent)?;
         let verify = || -> Result<Result<ClaimMap, TokenFault>, ProviderError> {
             let keys = KeySet::fetch(exchange, keys)?;
@@ -71,15 +75,34 @@ impl<'a> Provider<'a> {
             let expected = Expected { issuer, client_id, started: grant.started, now };
             Ok(id_token::verify(token.expose(), &keys, &expected))
         };
-        let claims = match verify()? {
+        match verify()? {
             // The provider may be changing its keys at this moment. Once, or a made-up kid would cost it a request each.
-            Err(TokenFault::UnknownKey) => verify()??,
-            verdict => verdict?,
-        };
-        let username = verified::username(&claims, &self.settings.username_claims)
-            .ok_or_else(|| ClaimFault::Username(self.settings.username_claims.join(", ")))?;
+            Err(TokenFault::UnknownKey) => Ok(verify()??),
+            verdict => Ok(verdict?),
+        }
+    }
+
+    /// Who the id_token is about. Where it does not hold a username, userinfo may; the two are never mixed in one claim,
+    /// or the `email_verified` of one could vouch for the `email` of the other.
+    fn identify(
+        &self,
+        exchange: &Exchange<'_>,
+        issuer: &Issuer,
+        claims: &ClaimMap,
+        access_token: &Secret,
+        userinfo: Option<&Endpoint>,
+    ) -> Result<VerifiedClaims, ProviderError> {
+        let Settings { username_claims, groups_claim, .. } = self.settings;
         let subject = claims.get("sub").and_then(Value::as_str).ok_or(TokenFault::Claim("sub"))?;
-        let groups = verified::groups(&claims, &self.settings.groups_claim);
+        let more = match (verified::username(claims, username_claims), userinfo) {
+            (None, Some(url)) => userinfo::fetch(exchange, url, access_token, subject)?,
+            _ => ClaimMap::new(),
+        };
+        let username = verified::username(claims, username_claims)
+            .or_else(|| verified::username(&more, username_claims))
+            .ok_or_else(|| ClaimFault::Username(username_claims.join(", ")))?;
+        let source = if verified::claim_at(claims, groups_claim).is_some() { claims } else { &more };
+        let groups = verified::groups(source, groups_claim);
         Ok(verified::assemble(issuer.clone(), subject, username, groups)?)
     }
 

@@ -11,17 +11,18 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// 2026-01-01T00:00:00Z.
-pub(super) const NOW: u64 = 1_767_225_600;
+pub(crate) const NOW: u64 = 1_767_225_600;
 
 pub(super) const ISSUER: &str = "https://id.example.com";
 pub(super) const DISCOVERY: &str = "https://id.example.com/.well-known/openid-configuration";
-pub(super) const DEVICE: &str = "https://id.example.com/device";
-pub(super) const TOKEN: &str = "https://id.example.com/token";
-pub(super) const INTROSPECT: &str = "https://id.example.com/introspect";
+pub(crate) const DEVICE: &str = "https://id.example.com/device";
+pub(crate) const TOKEN: &str = "https://id.example.com/token";
+pub(crate) const INTROSPECT: &str = "https://id.example.com/introspect";
 pub(super) const KEYS: &str = "https://id.example.com/keys";
+pub(super) const USERINFO: &str = "https://id.example.com/userinfo";
 
 /// What the scripted provider does with one request.
-pub(super) enum Reply {
+pub(crate) enum Reply {
     Json(u16, Value),
     Text(u16, &'static str),
     RetryAfter(u16, u64),
@@ -32,13 +33,14 @@ pub(super) enum Reply {
 
 /// A request as it was sent.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Sent {
+pub(crate) struct Sent {
     /// Seconds after the script began.
-    pub(super) at: u64,
-    pub(super) url: String,
-    pub(super) fields: Vec<(String, String)>,
-    pub(super) basic: Option<(String, String)>,
-    pub(super) timeout: Option<Duration>,
+    pub(crate) at: u64,
+    pub(crate) url: String,
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) basic: Option<(String, String)>,
+    pub(crate) bearer: Option<String>,
+    pub(crate) timeout: Option<Duration>,
 }
 
 struct Stage {
@@ -50,12 +52,12 @@ struct Stage {
 }
 
 #[derive(Clone)]
-pub(super) struct Script(Rc<Stage>);
+pub(crate) struct Script(Rc<Stage>);
 
 struct Connection(Rc<Stage>);
 
 impl Script {
-    pub(super) fn new(script: Vec<(&'static str, Reply)>) -> Self {
+    pub(crate) fn new(script: Vec<(&'static str, Reply)>) -> Self {
         Self(Rc::new(Stage {
             clock: TestClock::at(NOW),
             script: RefCell::new(script.into()),
@@ -65,25 +67,25 @@ impl Script {
         }))
     }
 
-    pub(super) fn clock(&self) -> &TestClock {
+    pub(crate) fn clock(&self) -> &TestClock {
         &self.0.clock
     }
 
-    pub(super) fn expect(&self, url: &'static str, reply: Reply) {
+    pub(crate) fn expect(&self, url: &'static str, reply: Reply) {
         self.0.script.borrow_mut().push_back((url, reply));
     }
 
-    pub(super) fn connections(&self) -> u32 {
+    pub(crate) fn connections(&self) -> u32 {
         self.0.connections.get()
     }
 
     /// Connections that have not been dropped.
-    pub(super) fn open(&self) -> u32 {
+    pub(crate) fn open(&self) -> u32 {
         self.0.open.get()
     }
 
     /// Everything that was sent; the script must have been played to its end.
-    pub(super) fn played(&self) -> Vec<Sent> {
+    pub(crate) fn played(&self) -> Vec<Sent> {
         assert_eq!(self.0.script.borrow().len(), 0, "requests that were expected and never came");
         self.0.sent.borrow().clone()
     }
@@ -121,6 +123,7 @@ impl Http for Connection {
                 .map(|(name, value)| ((*name).to_owned(), value.expose().to_owned()))
                 .collect(),
             basic: request.basic().map(|basic| (basic.user.clone(), basic.password.expose().to_owned())),
+            bearer: request.bearer().map(|token| token.expose().to_owned()),
             timeout: request.timeout(),
         });
         let (url, reply) = stage.script.borrow_mut().pop_front().expect("a request after the script's end");
@@ -179,6 +182,7 @@ pub(super) fn discovery_document() -> Value {
         "token_endpoint": TOKEN,
         "introspection_endpoint": INTROSPECT,
         "jwks_uri": KEYS,
+        "userinfo_endpoint": USERINFO,
     })
 }
 

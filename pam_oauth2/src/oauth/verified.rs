@@ -33,6 +33,9 @@ pub enum ClaimFault {
     /// No `sub`, and `subject_from_username` is not set.
     #[error("no sub (subject_from_username would take the username for it)")]
     NoSubject,
+    /// The userinfo answer is about another `sub` than the id_token.
+    #[error("userinfo is about another subject than the id_token")]
+    OtherSubject,
     /// `sub` or the issuer is no identifier.
     #[error(transparent)]
     Identifier(#[from] IdentifierError),

@@ -36,16 +36,25 @@ fn plain_url(server: &Server) -> String {
 
 #[test]
 fn requests_of_one_step_share_a_connection_and_say_what_was_asked() {
-    let server =
-        Server::tls(CERTIFICATE, vec![Answer::text("200 OK", "", "1"), Answer::text("401 No", "", "{}")]);
+    let server = Server::tls(
+        CERTIFICATE,
+        vec![
+            Answer::text("200 OK", "", "1"),
+            Answer::text("401 No", "", "{}"),
+            Answer::text("200 OK", "", "2"),
+        ],
+    );
     let http = connector(CA).connect().unwrap();
     let fields = vec![("device_code", Secret::new("a b&c=\u{e9}".to_owned()))];
     let basic = Basic { user: "cli%3Aent".to_owned(), password: Secret::new("pass".to_owned()) };
     let url = Endpoint::parse(&tls_url(&server)).unwrap();
     assert_eq!(http.send(&Request::get(url.clone(), 10)).unwrap().json(), Some(1));
     assert_eq!(http.send(&Request::post(url, fields, Some(basic))).unwrap().status(), 401);
+    let url = Endpoint::parse(&tls_url(&server)).unwrap();
+    assert_eq!(http.send(&Request::get_as(url, Secret::new("tok.en".to_owned()))).unwrap().json(), Some(2));
     let (connections, requests) = server.seen();
     assert_eq!(connections, 1);
+    assert!(requests[2].contains("authorization: Bearer tok.en\r\n"), "{}", requests[2]);
     assert!(requests[0].starts_with("GET /path HTTP/1.1\r\n"), "{}", requests[0]);
     for line in [
         "POST /path HTTP/1.1\r\n",

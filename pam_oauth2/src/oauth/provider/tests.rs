@@ -97,10 +97,56 @@ fn without_keys_nobody_is_verified() {
     assert_eq!(verified.unwrap_err().kind(), Kind::BadToken);
 }
 
+/// A login whose id_token names nobody, and whose userinfo endpoint answers `reply`.
+fn log_in_by_userinfo(reply: Reply) -> (Script, Result<VerifiedClaims, ProviderError>) {
+    let nameless = token(|claims| {
+        claims["preferred_username"] = json!("");
+        claims.as_object_mut().unwrap().remove("groups");
+    });
+    log_in(tokens(json!(nameless)), vec![(KEYS, keys("rsa")), (USERINFO, reply)])
+}
+
+#[test]
+fn userinfo_names_a_person_whom_the_id_token_does_not() {
+    let answer = json!({"sub": "248289761001", "preferred_username": "ann", "groups": ["staff"]});
+    let (script, verified) = log_in_by_userinfo(Reply::Json(200, answer));
+    let verified = verified.unwrap();
+    assert_eq!((verified.claims().username.as_str(), verified.claims().groups.len()), ("ann", 1));
+    assert_eq!(script.played().last().unwrap().bearer.as_deref(), Some("AT"));
+}
+
+#[test]
+fn userinfo_about_somebody_else_is_never_believed() {
+    for subject in [json!("1"), json!(248_289_761_001_u64), Value::Null] {
+        let answer = json!({"sub": subject, "preferred_username": "root"});
+        let (_, verified) = log_in_by_userinfo(Reply::Json(200, answer));
+        assert!(matches!(verified, Err(ProviderError::Claims(ClaimFault::OtherSubject))), "{subject}");
+    }
+    let (_, verified) = log_in_by_userinfo(Reply::Json(403, json!({"error": "insufficient_scope"})));
+    assert_eq!(verified.unwrap_err().kind(), Kind::Misconfigured);
+}
+
+#[test]
+fn the_id_token_and_userinfo_never_vouch_for_each_others_email() {
+    let settings = Settings { username_claims: vec!["email".to_owned()], ..openid_settings() };
+    let id_token = token(|claims| claims["email"] = json!("root@example.com"));
+    let answer = json!({"sub": "248289761001", "email": "ann@example.com", "email_verified": true});
+    let script = Script::new(vec![
+        (DISCOVERY, Reply::Json(200, discovery_document())),
+        (DEVICE, Reply::Json(200, device_answer())),
+        (TOKEN, tokens(json!(id_token))),
+        (KEYS, keys("rsa")),
+        (USERINFO, Reply::Json(200, answer)),
+    ]);
+    let provider = Provider::new(&settings, &script, script.clock());
+    let verified = provider.poll(&provider.start().unwrap(), Duration::from_secs(60)).unwrap();
+    assert_eq!(verified.claims().username, "ann@example.com");
+}
+
 #[test]
 fn without_a_username_nobody_is_verified() {
-    let nameless = token(|claims| claims["preferred_username"] = json!(""));
-    let (_, verified) = log_in(tokens(json!(nameless)), vec![(KEYS, keys("rsa"))]);
+    let answer = json!({"sub": "248289761001", "name": "Ann"});
+    let (_, verified) = log_in_by_userinfo(Reply::Json(200, answer));
     assert!(verified.unwrap_err().to_string().contains("preferred_username"));
 }
 
