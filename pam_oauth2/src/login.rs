@@ -93,3 +93,6 @@ impl<E: Into<LoginError>> From<E> for Exit {
         Self::Failed(error.into())
     }
 }
+
+#[cfg(test)]
+mod tests;

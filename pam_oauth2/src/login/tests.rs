@@ -1,0 +1,462 @@
+//! The pipeline over a scripted host, a scripted provider and a store in a temporary directory.
+
+use super::*;
+use crate::home::{CommandError, HomeOutcome, RunCommand};
+use crate::host::{Answer, Host, HostError, Resolved};
+use crate::oauth::test_support::{DEVICE, INTROSPECT, NOW, Reply, Script, TOKEN};
+use crate::outcome::Barred;
+use crate::provision::store::StoreProvisioner;
+use serde_json::{Value, json};
+use shared::clock::{Clock, SystemClock, TestClock};
+use shared::secure_file;
+use shared::store::publish::{Inputs, Want, first_login_parameters, publish};
+use shared::store::{Places, RowState, Store};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+/// What the host is expected to be asked, and its answer.
+type Prompts = VecDeque<(&'static str, Result<Answer, HostError>)>;
+
+struct Stage {
+    dir: tempfile::TempDir,
+    machine: Machine,
+}
+
+struct ScriptedHost<'a> {
+    stage: &'a Stage,
+    name: String,
+    prompts: RefCell<Prompts>,
+    /// getpwnam_r's answer, where it is not what the package's own NSS module says.
+    resolves: Option<RefCell<VecDeque<Option<Resolved>>>>,
+    ids: Vec<u32>,
+}
+
+impl Stage {
+    fn new(extra: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let places = Places {
+            store: at("state/private/store.db"),
+            lock: at("state/private/publish.lock"),
+            first_login: at("state/private/first-login"),
+            nss_db: at("state/nss.db"),
+            owner: rustix::process::geteuid().as_raw(),
+        };
+        std::fs::write(at("passwd"), "root:x:0:0::/root:/bin/sh\nlocalu:x:1000:1000::/home/localu:/bin/sh\n").unwrap();
+        std::fs::write(at("group"), "root:x:0:\n").unwrap();
+        std::fs::write(at("nsswitch.conf"), "passwd: files oauth2\ngroup: files oauth2\n").unwrap();
+        let machine = Machine {
+            places,
+            config: at("config.json"),
+            passwd: at("passwd"),
+            group: at("group"),
+            nsswitch: at("nsswitch.conf"),
+            name: "sandbox".into(),
+        };
+        let stage = Self { dir, machine };
+        stage.configure(extra);
+        Store::migrate(&stage.machine.places).unwrap();
+        stage.enable();
+        stage
+    }
+
+    fn configure(&self, extra: &str) {
+        let home = self.dir.path().join("home/{name}");
+        let text = format!(
+            r#"{{"client_id": "client", "client_secret": "s3cret", "oauth_device_url": "{DEVICE}",
+                "oauth_token_url": "{TOKEN}", "oauth_token_introspect_url": "{INTROSPECT}",
+                "provisioning": "store", "first_login": ["*"], "home": "{}",
+                "group_map": {{"s": "idp-staff"}}{extra}}}"#,
+            home.display()
+        );
+        secure_file::replace(&self.machine.config, text.as_bytes(), 0o600).unwrap();
+    }
+
+    fn publish(&self) {
+        let config = self.machine.load_config().unwrap().config;
+        let local = self.machine.local().unwrap();
+        let inputs = Inputs { config: &config, local: &local };
+        publish(&self.machine.places, &inputs, Want::Rebuild, &SystemClock::new()).unwrap();
+    }
+
+    fn enable(&self) {
+        let config = self.machine.load_config().unwrap().config;
+        let local = self.machine.local().unwrap();
+        let text = first_login_parameters(&Inputs { config: &config, local: &local }, "oauth2").unwrap().to_text();
+        secure_file::replace(&self.machine.places.first_login, text.as_bytes(), 0o600).unwrap();
+        self.publish();
+    }
+
+    fn host(&self, name: &str, prompts: Prompts) -> ScriptedHost<'_> {
+        ScriptedHost {
+            stage: self,
+            name: name.into(),
+            prompts: RefCell::new(prompts),
+            resolves: None,
+            ids: Vec::new(),
+        }
+    }
+
+    /// What anybody could see of the store: its rows, and the published file's bytes.
+    fn traces(&self) -> (usize, Vec<u8>) {
+        let people = Store::open(&self.machine.places).unwrap().people().unwrap().len();
+        (people, std::fs::read(&self.machine.places.nss_db).unwrap())
+    }
+
+    fn execute(&self, sql: &str) {
+        rusqlite::Connection::open(&self.machine.places.store).unwrap().execute_batch(sql).unwrap();
+    }
+
+    fn account(&self, name: &str) -> Result<(), Exit> {
+        account(&self.machine, &mut self.host(name, Prompts::new()), &TestClock::at(NOW))
+    }
+
+    fn account_reason(&self, name: &str) -> &'static str {
+        match self.account(name) {
+            Err(Exit::Failed(error)) => error.class().1,
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+impl Host for ScriptedHost<'_> {
+    fn user(&mut self) -> Result<String, HostError> {
+        Ok(self.name.clone())
+    }
+
+    fn service(&self) -> String {
+        "sshd".into()
+    }
+
+    fn rhost(&self) -> Option<String> {
+        Some("192.0.2.7".into())
+    }
+
+    fn show(&mut self, text: &str) {
+        panic!("unexpected text: {text}");
+    }
+
+    fn ask(&mut self, text: &str) -> Result<Answer, HostError> {
+        let (part, answer) = self.prompts.borrow_mut().pop_front().expect("a prompt after the script's end");
+        assert!(text.contains(part), "{part:?} in {text:?}");
+        answer
+    }
+
+    fn resolve(&self, name: &str) -> Result<Option<Resolved>, HostError> {
+        if let Some(scripted) = &self.resolves {
+            return Ok(scripted.borrow_mut().pop_front().expect("a lookup after the script's end"));
+        }
+        let published = match known::standing(&self.stage.machine, name) {
+            Ok(Some(known::Standing::Row(row))) => Some(row.entry),
+            _ => None,
+        };
+        Ok(published.or_else(|| self.stage.machine.prospective(name).as_ref().map(Resolved::from)))
+    }
+
+    fn has_id(&self, id: u32) -> Result<bool, HostError> {
+        Ok(self.ids.contains(&id))
+    }
+}
+
+fn first_prompts() -> Prompts {
+    [("Press Enter to get a sign-in code", Ok(Answer::Enter)), ("ABCD-EFGH", Ok(Answer::Enter))].into()
+}
+
+fn later_prompts() -> Prompts {
+    [("ABCD-EFGH", Ok(Answer::Enter))].into()
+}
+
+fn device() -> (&'static str, Reply) {
+    let answer = json!({"device_code": "d", "user_code": "ABCD-EFGH", "verification_uri": "https://id.example.com/go",
+        "expires_in": 600, "interval": 1});
+    (DEVICE, Reply::Json(200, answer))
+}
+
+fn approved(claims: Value) -> Script {
+    let token = json!({"access_token": "at", "token_type": "Bearer"});
+    Script::new(vec![device(), (TOKEN, Reply::Json(200, token)), (INTROSPECT, Reply::Json(200, claims))])
+}
+
+fn claims(name: &str, subject: &str, groups: &[&str]) -> Value {
+    json!({"active": true, "username": name, "sub": subject, "groups": groups, "scope": "openid profile",
+        "client_id": "client", "exp": NOW + 600})
+}
+
+fn run(stage: &Stage, host: &mut ScriptedHost<'_>, script: &Script) -> Result<Admission, Exit> {
+    let clock = script.clock();
+    let mut provisioner = StoreProvisioner { places: &stage.machine.places, clock };
+    let connect = |_: &shared::config::Provider| -> Box<dyn crate::oauth::Connect> { Box::new(script.clone()) };
+    let mut login =
+        Login { machine: &stage.machine, host, connect: &connect, clock, provisioner: &mut provisioner };
+    let outcome = authenticate(&mut login, true);
+    script.played();
+    assert_eq!(script.open(), 0, "a connection outlives the call");
+    assert!(host.prompts.borrow().is_empty(), "prompts that were expected and never came");
+    outcome
+}
+
+fn sign_in(stage: &Stage, name: &str, subject: &str, groups: &[&str]) -> Result<Admission, Exit> {
+    let known = matches!(known::standing(&stage.machine, name), Ok(Some(known::Standing::Row(_))));
+    let prompts = if known { later_prompts() } else { first_prompts() };
+    run(stage, &mut stage.host(name, prompts), &approved(claims(name, subject, groups)))
+}
+
+fn reason(outcome: Result<Admission, Exit>) -> &'static str {
+    match outcome {
+        Err(Exit::Failed(error)) => error.class().1,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn somebody_the_machine_has_never_seen_is_in_on_the_first_try() {
+    let stage = Stage::new("");
+    let admission = sign_in(&stage, "ann", "s1", &["s"]).unwrap();
+    assert!(admission.provisioned.first);
+    assert_eq!(admission.provisioned.added, ["idp-staff"]);
+    assert!(stage.account("ann").is_ok(), "the account phase follows at once");
+    assert!(setcred(&stage.machine, &mut stage.host("ann", Prompts::new())).is_ok());
+}
+
+#[test]
+fn a_second_login_asks_once_publishes_nothing_and_needs_two_connections() {
+    let stage = Stage::new("");
+    let uid = sign_in(&stage, "ann", "s1", &[]).unwrap().account.uid;
+    let before = stage.traces();
+    std::fs::create_dir_all(stage.dir.path().join("home/ann")).unwrap();
+    let script = approved(claims("ann", "s1", &[]));
+    let admission = run(&stage, &mut stage.host("ann", later_prompts()), &script).unwrap();
+    assert_eq!((admission.account.uid, admission.provisioned.first), (uid, false));
+    assert_eq!(stage.traces(), before);
+    assert_eq!(script.connections(), 2);
+}
+
+#[test]
+fn unverified_or_unfitting_claims_leave_no_trace() {
+    let inactive = json!({"active": false});
+    let short = json!({"active": true, "username": "ann", "sub": "s1", "scope": "openid"});
+    let nobody = json!({"active": true, "username": "ann", "scope": "openid profile"});
+    let cases = [
+        (claims("bob", "s1", &[]), "wrong_person"),
+        (claims("Ann:x", "s1", &[]), "name_not_admissible"),
+        (inactive, "bad_token"),
+        (short, "bad_token"),
+        (nobody, "bad_token"),
+    ];
+    for (claims, expected) in cases {
+        let stage = Stage::new("");
+        let before = stage.traces();
+        let outcome = run(&stage, &mut stage.host("ann", first_prompts()), &approved(claims));
+        assert_eq!(reason(outcome), expected);
+        assert_eq!(stage.traces(), before, "{expected}");
+    }
+}
+
+#[test]
+fn the_policy_shuts_out_whom_it_should() {
+    for (extra, groups, expected) in [
+        (r#", "allowed_groups": ["x"]"#, &["s"] as &[&str], "not_allowed"),
+        (r#", "allowed_groups": ["x"]"#, &[], "no_groups"),
+        (r#", "allowed_users": ["bob"]"#, &["s"], "not_allowed"),
+    ] {
+        let stage = Stage::new(extra);
+        assert_eq!(reason(sign_in(&stage, "ann", "s1", groups)), expected, "{extra}");
+        assert_eq!(stage.traces().0, 0);
+    }
+    let stage = Stage::new(r#", "allowed_groups": ["x", "s"]"#);
+    assert!(sign_in(&stage, "ann", "s1", &["s"]).is_ok());
+}
+
+#[test]
+fn text_at_the_gate_reaches_nobody() {
+    let stage = Stage::new("");
+    let prompts = [("Press Enter", Ok(Answer::Text))].into();
+    assert_eq!(reason(run(&stage, &mut stage.host("ann", prompts), &Script::new(vec![]))), "typed_text");
+    let prompts = [("Press Enter", Err(HostError::NoPrompt))].into();
+    assert_eq!(reason(run(&stage, &mut stage.host("ann", prompts), &Script::new(vec![]))), "no_prompt");
+}
+
+#[test]
+fn local_people_are_left_alone_whatever_the_state_of_the_package() {
+    let stage = Stage::new("");
+    let quiet = |stage: &Stage| {
+        for name in ["root", "localu"] {
+            let outcome = run(stage, &mut stage.host(name, Prompts::new()), &Script::new(vec![]));
+            assert!(matches!(outcome, Err(Exit::NotOurs(NotOurs::LocalUser))), "{name}: {outcome:?}");
+            assert!(matches!(stage.account(name), Err(Exit::NotOurs(NotOurs::LocalUser))));
+        }
+    };
+    quiet(&stage);
+    std::fs::write(&stage.machine.config, "{").unwrap();
+    quiet(&stage);
+    std::fs::write(&stage.machine.places.store, "x").unwrap();
+    std::fs::write(&stage.machine.places.nss_db, "x").unwrap();
+    quiet(&stage);
+}
+
+#[test]
+fn names_that_could_be_something_else_are_refused_before_any_prompt() {
+    let stage = Stage::new("");
+    let refused = |name: &str| {
+        let outcome = run(&stage, &mut stage.host(name, Prompts::new()), &Script::new(vec![]));
+        let Err(Exit::Failed(error)) = outcome else { panic!("{name}") };
+        (error.class().1, error.class().0.code() == pam::constants::PamResultCode::PAM_USER_UNKNOWN)
+    };
+    let long = "a".repeat(65);
+    for name in ["0", "0.0", "Ann", "-x", "a:b", "\u{212a}elvin", &long] {
+        assert_eq!(refused(name), ("name_not_admissible", true), "{name}");
+    }
+    for name in ["sudo", "redis", "root.root", "idp-staff", "oauth2-users"] {
+        assert_eq!(refused(name), ("reserved_name", true), "{name}");
+    }
+    assert_eq!(refused("oauth2-probe-1").0, "probe");
+}
+
+#[test]
+fn before_enable_and_after_a_change_of_the_configuration_no_stranger_gets_a_prompt() {
+    let stage = Stage::new("");
+    sign_in(&stage, "ann", "s1", &[]).unwrap();
+    let try_as = |name, prompts| run(&stage, &mut stage.host(name, prompts), &Script::new(vec![]));
+    stage.configure(r#", "shell": "/bin/sh""#);
+    assert_eq!(reason(try_as("bob", Prompts::new())), "config_changed");
+    std::fs::remove_file(&stage.machine.places.first_login).unwrap();
+    assert_eq!(reason(try_as("bob", Prompts::new())), "not_enabled");
+    // Whom the machine knows is not affected: the published entry still has the old shell.
+    assert!(sign_in(&stage, "ann", "s1", &[]).is_ok());
+}
+
+#[test]
+fn a_name_that_another_source_serves_is_not_ours() {
+    let stage = Stage::new("");
+    let mut host = stage.host("zoe", Prompts::new());
+    let other = Resolved { name: "zoe".into(), uid: 70_000, gid: 70_000, home: "/h".into(), shell: "/bin/sh".into() };
+    host.resolves = Some(RefCell::new([Some(other)].into()));
+    let outcome = run(&stage, &mut host, &Script::new(vec![]));
+    assert!(matches!(outcome, Err(Exit::NotOurs(NotOurs::Name))), "{outcome:?}");
+}
+
+#[test]
+fn an_account_that_changes_while_the_person_approves_lets_nobody_in() {
+    let stage = Stage::new("");
+    let before = Resolved::from(&stage.machine.prospective("ann").unwrap());
+    for after in [None, Some(Resolved { uid: before.uid + 1, ..before.clone() })] {
+        let stage = Stage::new("");
+        let before = Resolved::from(&stage.machine.prospective("ann").unwrap());
+        let mut host = stage.host("ann", first_prompts());
+        host.resolves = Some(RefCell::new([Some(before), after].into()));
+        assert_eq!(reason(run(&stage, &mut host, &approved(claims("ann", "s1", &[])))), "identity_changed");
+    }
+}
+
+#[test]
+fn a_uid_or_a_home_that_is_there_already_is_never_handed_over() {
+    let stage = Stage::new("");
+    let uid = stage.machine.prospective("ann").unwrap().uid.get();
+    let mut host = stage.host("ann", first_prompts());
+    host.ids = vec![uid];
+    assert_eq!(reason(run(&stage, &mut host, &approved(claims("ann", "s1", &[])))), "uid_collision");
+    std::fs::create_dir_all(stage.dir.path().join("home/ann")).unwrap();
+    let outcome = run(&stage, &mut stage.host("ann", Prompts::new()), &Script::new(vec![]));
+    assert_eq!(reason(outcome), "home_exists");
+}
+
+#[test]
+fn the_wrong_subject_is_refused_even_under_the_right_name() {
+    let stage = Stage::new("");
+    sign_in(&stage, "ann", "s1", &[]).unwrap();
+    assert_eq!(reason(sign_in(&stage, "ann", "s2", &[])), "subject_mismatch");
+    assert_eq!(reason(sign_in(&stage, "anna", "s1", &[])), "renamed");
+}
+
+#[test]
+fn a_store_that_cannot_be_written_keeps_out_strangers_and_whoever_lost_a_group_but_nobody_else() {
+    let stage = Stage::new("");
+    sign_in(&stage, "ann", "s1", &["s"]).unwrap();
+    stage.execute(
+        "UPDATE identity SET confirmed_day = 1;
+         CREATE TRIGGER full BEFORE UPDATE ON identity BEGIN SELECT RAISE(FAIL, 'disk full'); END;
+         CREATE TRIGGER full2 BEFORE INSERT ON identity BEGIN SELECT RAISE(FAIL, 'disk full'); END;",
+    );
+    let admission = sign_in(&stage, "ann", "s1", &["s"]).unwrap();
+    assert!(admission.provisioned.warnings[0].contains("not recorded"), "{:?}", admission.provisioned);
+    assert_eq!(reason(sign_in(&stage, "ann", "s1", &[])), "store");
+    assert_eq!(reason(sign_in(&stage, "bob", "s2", &[])), "store");
+}
+
+#[test]
+fn the_account_phase_answers_from_what_is_published() {
+    let stage = Stage::new(r#", "max_confirmation_age": 30"#);
+    sign_in(&stage, "ann", "s1", &[]).unwrap();
+    assert!(stage.account("ann").is_ok());
+    let today = TestClock::at(NOW).today().0;
+    let cases = [
+        ("state = 'locked'".to_owned(), "locked"),
+        ("state = 'reserved'".to_owned(), "unconfirmed"),
+        (format!("expires_day = {today}"), "account_expired"),
+        (format!("confirmed_day = {}", today - 31), "confirmation_too_old"),
+        (format!("confirmed_day = {}", today + 2), "confirmation_too_old"),
+    ];
+    for (change, expected) in cases {
+        stage.execute(&format!("UPDATE identity SET {change}"));
+        stage.publish();
+        assert_eq!(stage.account_reason("ann"), expected);
+        stage.execute(&format!("UPDATE identity SET state = 'confirmed', expires_day = NULL, confirmed_day = {today}"));
+    }
+    stage.publish();
+    assert!(stage.account("ann").is_ok());
+    assert_eq!(stage.account_reason("bob"), "unconfirmed", "sshd let a prospective name in by a key");
+    let mut host = stage.host("ann", Prompts::new());
+    host.resolves = Some(RefCell::new([None].into()));
+    let outcome = account(&stage.machine, &mut host, &TestClock::at(NOW));
+    assert!(matches!(outcome, Err(Exit::Failed(LoginError::Barred(Barred::IdentityChanged)))), "{outcome:?}");
+}
+
+#[test]
+fn who_was_removed_is_refused_by_name() {
+    let stage = Stage::new("");
+    let admission = sign_in(&stage, "ann", "s1", &[]).unwrap();
+    let mut store = Store::open(&stage.machine.places).unwrap();
+    assert_eq!(store.person(&admission.account.name).unwrap().unwrap().state, RowState::Confirmed);
+    store.remove(&admission.account.name, NOW, "root").unwrap();
+    stage.publish();
+    assert_eq!(stage.account_reason("ann"), "tombstoned");
+    let outcome = run(&stage, &mut stage.host("ann", Prompts::new()), &Script::new(vec![]));
+    assert_eq!(reason(outcome), "tombstoned");
+}
+
+struct Helper(RefCell<Vec<String>>);
+
+impl RunCommand for Helper {
+    fn run(&self, program: &str, arguments: &[&str]) -> Result<(), CommandError> {
+        self.0.borrow_mut().push(format!("{program} {}", arguments.join(" ")));
+        Ok(())
+    }
+}
+
+#[test]
+fn only_a_confirmed_person_gets_a_home_directory() {
+    let stage = Stage::new("");
+    let helper = Helper(RefCell::default());
+    let open = |name| open_session(&stage.machine, &mut stage.host(name, Prompts::new()), &helper);
+    assert!(matches!(open("ann"), Err(Exit::NotOurs(NotOurs::Name))));
+    assert!(matches!(open("localu"), Err(Exit::NotOurs(NotOurs::LocalUser))));
+    sign_in(&stage, "ann", "s1", &[]).unwrap();
+    let home = stage.dir.path().join("home/ann");
+    // The directory above is in /tmp, which others can write to.
+    assert!(open("ann").unwrap().is_err());
+    std::fs::create_dir_all(&home).unwrap();
+    assert!(open("ann").unwrap().is_err(), "a directory of root's was not made for ann");
+    assert!(helper.0.borrow().is_empty());
+    if rustix::process::geteuid().is_root() {
+        let uid = stage.machine.prospective("zoe").unwrap().uid.get();
+        std::os::unix::fs::chown(&home, Some(ann_uid(&stage)), Some(uid)).unwrap();
+        assert_eq!(open("ann").unwrap().unwrap(), HomeOutcome::Present);
+    }
+}
+
+fn ann_uid(stage: &Stage) -> u32 {
+    match known::standing(&stage.machine, "ann") {
+        Ok(Some(known::Standing::Row(row))) => row.entry.uid,
+        other => panic!("{other:?}"),
+    }
+}
