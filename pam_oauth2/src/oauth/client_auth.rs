@@ -2,7 +2,6 @@
 
 use super::Settings;
 use super::http::{Basic, Endpoint, Request};
-use oauth2::url::form_urlencoded::byte_serialize;
 use shared::types::Secret;
 
 /// A method of client authentication, by its registered name.
@@ -41,21 +40,14 @@ impl ClientAuth {
         let secret = settings.client_secret.as_ref();
         match (self, secret) {
             (Self::Basic, Some(secret)) => {
-                return Request::post(url.clone(), fields, Some(basic(settings, secret)));
+                let basic = Basic { client_id: settings.client_id.clone(), secret: secret.clone() };
+                return Request::post(url.clone(), fields, Some(basic));
             }
             (Self::Post, Some(secret)) => fields.push(("client_secret", secret.clone())),
             _ => {}
         }
         fields.push(("client_id", Secret::new(settings.client_id.clone())));
         Request::post(url.clone(), fields, None)
-    }
-}
-
-/// RFC 6749 §2.3.1 form-encodes both halves before they are joined.
-fn basic(settings: &Settings, secret: &Secret) -> Basic {
-    Basic {
-        user: byte_serialize(settings.client_id.as_bytes()).collect(),
-        password: Secret::new(byte_serialize(secret.expose().as_bytes()).collect()),
     }
 }
 
@@ -88,8 +80,8 @@ mod tests {
             |auth: ClientAuth| auth.post(&settings, &url, vec![("token", Secret::new("t".to_owned()))]);
 
         let basic = post(ClientAuth::Basic);
-        let credentials = basic.basic().unwrap();
-        assert_eq!((credentials.user.as_str(), credentials.password.expose()), ("a+b%3Ac", "p%25s+s%3A%2F"));
+        let (user, password) = basic.basic().unwrap().encoded();
+        assert_eq!((user.as_str(), password.expose()), ("a+b%3Ac", "p%25s+s%3A%2F"));
         assert_eq!((basic.field("client_id"), basic.field("client_secret")), (None, None));
 
         let form = post(ClientAuth::Post);

@@ -38,7 +38,7 @@ impl<'a> Exchange<'a> {
         let host = request.url().host();
         self.time_left(host)
             .and_then(|timeout| self.http.send(&request.within(timeout)))
-            .and_then(|response| if is_waiting(&response) { Ok(response) } else { response.settle(host) })
+            .and_then(|response| settle(response, host))
             .map_err(|source| ProviderError::Http { endpoint, source })
     }
 
@@ -100,17 +100,23 @@ fn describe(request: &Request, text: &str) -> String {
     let secrets = sent.filter(|(name, _)| matches!(*name, "device_code" | "token" | "client_secret"));
     let mut secrets = secrets
         .map(|(_, value)| value)
-        .chain(request.basic().map(|basic| &basic.password))
+        .chain(request.basic().map(|basic| &basic.secret))
         .chain(request.bearer());
     let echoes = secrets.any(|secret| text.contains(secret.expose()));
     let text = printable(text, 200);
     if echoes || text.is_empty() { String::new() } else { format!(" ({text})") }
 }
 
-/// Auth0 says `slow_down` with status 429, Google `authorization_pending` with 428: the code says more than the status.
-fn is_waiting(response: &Response) -> bool {
+/// As [`Response::settle`], but Auth0 says `slow_down` with status 429: the code says more than the status.
+fn settle(response: Response, host: &str) -> Result<Response, HttpError> {
     use DeviceCodeErrorResponseType::{AuthorizationPending, SlowDown};
-    oauth_error(response).is_some_and(|error| matches!(error.error(), AuthorizationPending | SlowDown))
+    let is_waiting =
+        |error: &DeviceCodeErrorResponse| matches!(error.error(), AuthorizationPending | SlowDown);
+    if response.is_success() || oauth_error(&response).as_ref().is_some_and(is_waiting) {
+        Ok(response)
+    } else {
+        response.settle(host)
+    }
 }
 
 /// The JSON object of a successful answer; an answer with an error in it is none, whatever its status.

@@ -4,6 +4,7 @@
 //! makes a client, a client lives for one step of a login and is dropped at its end: sshd forks around PAM, and neither a
 //! thread nor a descriptor may outlive a call (rule 10).
 
+use oauth2::url::form_urlencoded::byte_serialize;
 use oauth2::url::{Host, Url};
 use serde::de::DeserializeOwned;
 use shared::text::printable;
@@ -124,13 +125,22 @@ fn is_loopback(host: &Host<&str>) -> bool {
     }
 }
 
-/// The two credentials of HTTP Basic authentication, already form-encoded (RFC 6749 §2.3.1).
+/// The credentials of a client for HTTP Basic authentication.
 #[derive(Clone, Debug)]
 pub struct Basic {
-    /// The encoded client id.
-    pub user: String,
-    /// The encoded client secret.
-    pub password: Secret,
+    /// The client id.
+    pub client_id: String,
+    /// The client secret.
+    pub secret: Secret,
+}
+
+impl Basic {
+    /// User and password: RFC 6749 §2.3.1 form-encodes both before HTTP joins them.
+    #[must_use]
+    pub fn encoded(&self) -> (String, Secret) {
+        let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+        (encode(&self.client_id), Secret::new(encode(self.secret.expose())))
+    }
 }
 
 /// A GET, or a POST of a form. Its `Debug` shows names of fields only: the values are codes, tokens and secrets.

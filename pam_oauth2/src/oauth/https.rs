@@ -167,7 +167,8 @@ impl HttpsClient {
             }
         };
         if let Some(basic) = request.basic() {
-            builder = builder.basic_auth(&basic.user, Some(basic.password.expose()));
+            let (user, password) = basic.encoded();
+            builder = builder.basic_auth(user, Some(password.expose()));
         }
         if let Some(token) = request.bearer() {
             builder = builder.bearer_auth(token.expose());

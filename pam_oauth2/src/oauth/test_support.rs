@@ -122,7 +122,7 @@ impl Http for Connection {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), value.expose().to_owned()))
                 .collect(),
-            basic: request.basic().map(|basic| (basic.user.clone(), basic.password.expose().to_owned())),
+            basic: request.basic().map(|basic| (basic.client_id.clone(), basic.secret.expose().to_owned())),
             bearer: request.bearer().map(|token| token.expose().to_owned()),
             timeout: request.timeout(),
         });

@@ -1,7 +1,8 @@
 use super::super::test_support::*;
-use super::super::{Provider, ProviderError, ProviderErrorKind as Kind};
+use super::super::{Provider, ProviderError, ProviderErrorKind as Kind, Settings};
 use super::DeviceGrant;
 use serde_json::{Value, json};
+use shared::types::Secret;
 
 fn start(answer: Value) -> Result<DeviceGrant, ProviderError> {
     let script = Script::new(vec![(DEVICE, Reply::Json(200, answer))]);
@@ -111,12 +112,13 @@ fn a_grant_never_prints_its_codes() {
 fn a_refused_client_is_told_by_its_code_and_never_by_its_secret() {
     for (description, expected) in [
         ("client is\u{1b}[31m disabled", "invalid_client (client is[31m disabled)"),
-        ("secret s3cret is wrong", "invalid_client"),
+        ("secret s3/cr et is wrong", "invalid_client"),
         ("", "invalid_client"),
     ] {
         let answer = json!({"error": "invalid_client", "error_description": description});
         let script = Script::new(vec![(DEVICE, Reply::Json(401, answer))]);
-        let settings = settings();
+        let client_secret = Some(Secret::new("s3/cr et".to_owned()));
+        let settings = Settings { client_secret, ..settings() };
         let error = Provider::new(&settings, &script, script.clock()).start().unwrap_err();
         assert_eq!(error.kind(), Kind::Misconfigured);
         assert!(error.to_string().ends_with(expected), "{error}");

@@ -45,7 +45,7 @@ fn an_origin_is_scheme_host_and_unusual_port() {
 #[test]
 fn requests_and_answers_never_print_what_they_carry() {
     let url = Endpoint::parse("https://id.example.com/").unwrap();
-    let basic = Basic { user: "client".to_owned(), password: Secret::new("hunter2".to_owned()) };
+    let basic = Basic { client_id: "client".to_owned(), secret: Secret::new("hunter2".to_owned()) };
     let fields = vec![("device_code", Secret::new("hunter2".to_owned()))];
     let request = Request::post(url, fields, Some(basic));
     let response = Response::new(200, b"hunter2".to_vec());

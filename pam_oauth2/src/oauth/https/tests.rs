@@ -46,7 +46,7 @@ fn requests_of_one_step_share_a_connection_and_say_what_was_asked() {
     );
     let http = connector(CA).connect().unwrap();
     let fields = vec![("device_code", Secret::new("a b&c=\u{e9}".to_owned()))];
-    let basic = Basic { user: "cli%3Aent".to_owned(), password: Secret::new("pass".to_owned()) };
+    let basic = Basic { client_id: "cli:ent".to_owned(), secret: Secret::new("pass".to_owned()) };
     let url = Endpoint::parse(&tls_url(&server)).unwrap();
     assert_eq!(http.send(&Request::get(url.clone(), 10)).unwrap().json(), Some(1));
     assert_eq!(http.send(&Request::post(url, fields, Some(basic))).unwrap().status(), 401);
