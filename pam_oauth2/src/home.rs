@@ -9,8 +9,9 @@ use std::path::Path;
 /// Where the distributions install the helper.
 const HELPERS: [&str; 2] = ["/usr/sbin/mkhomedir_helper", "/sbin/mkhomedir_helper"];
 
-/// File system types whose directories others make: statfs(2), AUTOFS_SUPER_MAGIC and NFS_SUPER_MAGIC.
-const REMOTE: [i64; 2] = [0x0187, 0x6969];
+/// File system types whose directories others make: statfs(2), AUTOFS_SUPER_MAGIC and NFS_SUPER_MAGIC. The type of
+/// the number differs between architectures.
+const REMOTE: [i128; 2] = [0x0187, 0x6969];
 
 /// Runs a program to its end.
 pub trait RunCommand {
@@ -108,7 +109,7 @@ pub fn ensure(
 }
 
 fn is_remote(directory: &Path) -> bool {
-    rustix::fs::statfs(directory).is_ok_and(|statfs| REMOTE.contains(&i64::from(statfs.f_type)))
+    rustix::fs::statfs(directory).is_ok_and(|statfs| REMOTE.contains(&i128::from(statfs.f_type)))
 }
 
 /// A directory, no link, that nobody but root can write to.

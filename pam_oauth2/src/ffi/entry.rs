@@ -3,6 +3,7 @@
 use super::child::Commands;
 use super::handle::PamHost;
 use super::log::Logging;
+use super::signals::connector;
 use crate::args::Args;
 use crate::home::HomeOutcome;
 use crate::host::Host;
@@ -131,7 +132,7 @@ fn authenticate(handle: &mut PamHandle, args: &Args, flags: PamFlag) -> Reply {
         &mut Login {
             machine: &machine,
             host: &mut host,
-            connect: &login::https,
+            connect: &connector,
             clock: &clock,
             provisioner: &mut provisioner,
         },

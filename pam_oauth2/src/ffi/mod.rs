@@ -6,3 +6,4 @@ mod entry;
 mod handle;
 mod log;
 pub(crate) mod names;
+mod signals;

@@ -143,3 +143,11 @@ fn two_secrets_two_scopes_and_two_domains_contradict_each_other() {
         assert!(faults.iter().any(|fault| fault.contains(part)), "{extra}: {faults:?}");
     }
 }
+
+#[test]
+fn every_key_is_in_the_manual_page() {
+    let page = include_str!("../../../man/config.json.5");
+    for key in raw::KNOWN {
+        assert!(page.contains(key), "{key}");
+    }
+}
