@@ -4,7 +4,6 @@
 //! more than once; what it did last counts.
 
 use shared::snapshot::{Blob, Gids, Group, Person, SharedSnapshot, Snapshot, SnapshotError};
-use shared::types::is_login_name;
 use std::io;
 
 /// What a lookup ended with when nothing went wrong.
@@ -88,7 +87,7 @@ impl<'a> GroupEntry<'a> {
     }
 }
 
-/// getpwnam(3). What is no login name, such as `pam_unix_non_existent:`, is absent before anything is opened.
+/// getpwnam(3). What is no login name, such as `pam_unix_non_existent:`, is nobody's.
 ///
 /// # Errors
 /// See [`LookupError`].
@@ -97,9 +96,6 @@ pub fn passwd_by_name(
     name: &[u8],
     mut copy: impl FnMut(PasswdEntry<'_>) -> Result<(), LookupError>,
 ) -> Answer {
-    if !is_login_name(name) {
-        return Ok(Outcome::Absent);
-    }
     ask(database, |snapshot| {
         let person = snapshot.person_by_name(name)?.filter(|person| person.visible);
         Ok(person.map(|person| copy(PasswdEntry::of(&person))))
@@ -145,9 +141,6 @@ pub fn group_by_name(
     name: &[u8],
     mut copy: impl FnMut(GroupEntry<'_>) -> Result<(), LookupError>,
 ) -> Answer {
-    if !is_login_name(name) {
-        return Ok(Outcome::Absent);
-    }
     ask(database, |snapshot| {
         if let Some(group) = snapshot.group_by_name(name)? {
             return Ok(Some(copy(GroupEntry::of(&group))));
@@ -209,9 +202,6 @@ pub fn supplementary(
     name: &[u8],
     mut take: impl FnMut(Gids<'_>) -> Result<(), LookupError>,
 ) -> Answer {
-    if !is_login_name(name) {
-        return Ok(Outcome::Absent);
-    }
     ask(database, |snapshot| Ok(snapshot.person_by_name(name)?.map(|person| take(person.supplementary()))))
 }
 

@@ -5,7 +5,7 @@ use crate::lookup::{GroupEntry, LookupError, PasswdEntry};
 use libc::{c_char, size_t};
 use libnss::group::CGroup;
 use libnss::passwd::CPasswd;
-use shared::snapshot::{Blob, SnapshotError};
+use shared::snapshot::{Blob, SnapshotError, is_packed_names, name_ends};
 use std::mem::MaybeUninit;
 
 /// pam_unix looks a password of `x` up in shadow(5), finds nobody there, and refuses.
@@ -132,13 +132,13 @@ fn put_names(
     let (mut name, mut chunk_start) = (0, 0);
     for chunk in packed.chunks() {
         let chunk = chunk?;
-        if chunk.iter().fold(false, |bad, byte| bad | !may_stand_in_list(*byte)) {
+        if !is_packed_names(chunk) {
             return Err(BAD);
         }
         let (free, rest) = place.split_at_mut_checked(chunk.len()).ok_or(BAD)?;
         write_bytes(free, chunk);
         place = rest;
-        for end in nuls(chunk) {
+        for end in name_ends(chunk) {
             let end = chunk_start + end;
             if end == name {
                 return Err(BAD);
@@ -152,34 +152,9 @@ fn put_names(
     if slots.next().is_none() && name == packed.len() { Ok(()) } else { Err(BAD) }
 }
 
-/// Where the NULs are, found in eight bytes at once: a group of some hundred members is a matter of a microsecond.
-fn nuls(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
-    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    let (words, tail) = bytes.as_chunks::<8>();
-    let tail_start = bytes.len() - tail.len();
-    let in_words = words.iter().enumerate().flat_map(|(index, word)| {
-        let word = u64::from_le_bytes(*word);
-        // The high bit of every byte that is 0: adding 7f carries into it from any of the lower bits.
-        let mut marks = !(((word & LOW) + LOW) | word | LOW);
-        std::iter::from_fn(move || {
-            let bit = (marks != 0).then(|| marks.trailing_zeros())?;
-            marks &= marks - 1;
-            Some(8 * index + bit as usize / 8)
-        })
-    });
-    let in_tail = tail.iter().enumerate().filter(|(_, byte)| **byte == 0);
-    in_words.chain(in_tail.map(move |(index, _)| tail_start + index))
-}
-
 /// Compiles to one memcpy.
 fn write_bytes(place: &mut [MaybeUninit<u8>], bytes: &[u8]) {
     for (slot, byte) in place.iter_mut().zip(bytes) {
         slot.write(*byte);
     }
-}
-
-/// The characters of a login name, and the NUL behind it. Without a branch per byte, so that it is vectorised: what
-/// else makes a login name matters where one is looked up, not in a list.
-fn may_stand_in_list(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() | matches!(byte, 0 | b'_' | b'.' | b'@' | b'+' | b'-')
 }

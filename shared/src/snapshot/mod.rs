@@ -9,6 +9,7 @@ mod error;
 mod file;
 mod hash;
 mod map;
+mod members;
 mod rows;
 mod table;
 
@@ -16,9 +17,11 @@ pub use error::SnapshotError;
 pub use file::{APPLICATION_ID, FORMAT, PAGE_SIZE, RETIRED_BYTE};
 pub use hash::{SLOTS, hash_name, hash_tombstone_name, hash_tombstone_uid};
 pub use map::{MappedFile, SharedSnapshot};
+pub use members::{NameEnds, is_packed_names, name_ends};
 pub use rows::{Gids, Group, Person, State, TEXT_MAX};
 pub use table::{Blob, Chunks};
 
+use crate::types::{NAME_MAX, is_login_name};
 use file::Pages;
 use table::{Columns, seek};
 
@@ -99,7 +102,7 @@ impl<'a> Snapshot<'a> {
     /// # Errors
     /// The file is damaged or the row must not be served.
     pub fn person_by_name(&self, name: &[u8]) -> Result<Option<Person<'a>>, SnapshotError> {
-        self.named(self.layout.passwd_name, name)?.map(Person::by_name).transpose()
+        self.named(self.layout.passwd_name, name)?.map(|(name, columns)| Person::by_name(name, columns)).transpose()
     }
 
     /// The person with this uid, whether visible or not.
@@ -116,7 +119,7 @@ impl<'a> Snapshot<'a> {
     /// # Errors
     /// As [`Self::person_by_name`].
     pub fn group_by_name(&self, name: &[u8]) -> Result<Option<Group<'a>>, SnapshotError> {
-        self.named(self.layout.grp_name, name)?.map(Group::by_name).transpose()
+        self.named(self.layout.grp_name, name)?.map(|(name, columns)| Group::by_name(name, columns)).transpose()
     }
 
     /// The group with this gid; as [`Self::group_by_name`].
@@ -179,16 +182,21 @@ impl<'a> Snapshot<'a> {
         row.map(|row| Ok((row.key, row.columns.behind_key()?))).transpose()
     }
 
-    /// The columns behind the key of the row whose first column is `name`: in one of the slots of its bucket, of
-    /// which any may be empty.
-    fn named(&self, root: u32, name: &[u8]) -> Result<Option<Columns<'a>>, SnapshotError> {
+    /// The row of `name`, in one of the slots of its bucket, any of which may be empty: the name as it stands in the
+    /// file, and the columns behind it. What is no login name is nobody's.
+    fn named(&self, root: u32, name: &[u8]) -> Result<Option<(&'a str, Columns<'a>)>, SnapshotError> {
+        if name.len() > NAME_MAX {
+            return Ok(None);
+        }
         let bucket = hash_name(&self.layout.hash_key, name);
         let last = bucket | (SLOTS - 1);
         let mut slot = bucket;
         while let Some(row) = seek(self.pages, root, slot)?.filter(|row| row.key <= last) {
-            let columns = row.columns.behind_key()?;
-            if columns.clone().text()? == name {
-                return Ok(Some(columns));
+            let mut columns = row.columns.behind_key()?;
+            let found = columns.text()?;
+            if found == name {
+                let found = std::str::from_utf8(found).ok().filter(|_| is_login_name(name));
+                return Ok(found.map(|found| (found, columns)));
             }
             let Some(next) = row.key.checked_add(1) else { break };
             slot = next;

@@ -75,18 +75,18 @@ pub struct Person<'a> {
 
 impl<'a> Person<'a> {
     /// From the columns of `passwd` behind its key, the uid.
-    pub(super) fn by_uid(key: i64, columns: Columns<'a>) -> Result<Self, SnapshotError> {
-        Self::decode(columns, Some(key))
-    }
-
-    /// From the columns of `passwd_name` behind its key.
-    pub(super) fn by_name(columns: Columns<'a>) -> Result<Self, SnapshotError> {
-        Self::decode(columns, None)
-    }
-
-    /// In the order of schema.sql; `passwd_name` has the uid as a column.
-    fn decode(mut columns: Columns<'a>, uid: Option<i64>) -> Result<Self, SnapshotError> {
+    pub(super) fn by_uid(key: i64, mut columns: Columns<'a>) -> Result<Self, SnapshotError> {
         let name = login_name(columns.text()?)?;
+        Self::decode(name, columns, Some(key))
+    }
+
+    /// From the columns of `passwd_name` behind its name, which is a login name.
+    pub(super) fn by_name(name: &'a str, columns: Columns<'a>) -> Result<Self, SnapshotError> {
+        Self::decode(name, columns, None)
+    }
+
+    /// From the columns behind the name, in the order of schema.sql; `passwd_name` has the uid as a column.
+    fn decode(name: &'a str, mut columns: Columns<'a>, uid: Option<i64>) -> Result<Self, SnapshotError> {
         let gid = columns.integer()?;
         let (gecos, home, shell) = (columns.text()?, columns.text()?, columns.text()?);
         let state = State::from_number(columns.integer()?)?;
@@ -136,17 +136,17 @@ pub struct Group<'a> {
 
 impl<'a> Group<'a> {
     /// From the columns of `grp` behind its key, the gid.
-    pub(super) fn by_gid(key: i64, columns: Columns<'a>) -> Result<Self, SnapshotError> {
-        Self::decode(columns, Some(key))
-    }
-
-    /// From the columns of `grp_name` behind its key.
-    pub(super) fn by_name(columns: Columns<'a>) -> Result<Self, SnapshotError> {
-        Self::decode(columns, None)
-    }
-
-    fn decode(mut columns: Columns<'a>, gid: Option<i64>) -> Result<Self, SnapshotError> {
+    pub(super) fn by_gid(key: i64, mut columns: Columns<'a>) -> Result<Self, SnapshotError> {
         let name = login_name(columns.text()?)?;
+        Self::decode(name, columns, Some(key))
+    }
+
+    /// From the columns of `grp_name` behind its name, which is a group name.
+    pub(super) fn by_name(name: &'a str, columns: Columns<'a>) -> Result<Self, SnapshotError> {
+        Self::decode(name, columns, None)
+    }
+
+    fn decode(name: &'a str, mut columns: Columns<'a>, gid: Option<i64>) -> Result<Self, SnapshotError> {
         let gid = gid.map_or_else(|| columns.integer(), Ok)?;
         let gid = number(gid).filter(|gid| is_group(*gid)).ok_or(SnapshotError::Refused("a gid"))?;
         let member_count =

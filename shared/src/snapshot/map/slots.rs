@@ -159,3 +159,96 @@ impl<T> Drop for Pin<'_, T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
+
+    static LIVING: AtomicI64 = AtomicI64::new(0);
+
+    /// A value that shows when it is read after it was dropped.
+    struct Canary {
+        number: usize,
+        twice: AtomicUsize,
+    }
+
+    impl Canary {
+        fn new(number: usize) -> Self {
+            LIVING.fetch_add(1, Relaxed);
+            Self { number, twice: AtomicUsize::new(2 * number) }
+        }
+
+        fn is_whole(&self) -> bool {
+            self.twice.load(Relaxed) == 2 * self.number
+        }
+    }
+
+    impl Drop for Canary {
+        fn drop(&mut self) {
+            assert!(self.is_whole(), "dropped twice");
+            self.twice.store(usize::MAX, Relaxed);
+            LIVING.fetch_sub(1, Relaxed);
+        }
+    }
+
+    fn replace_current(slots: &Slots<Canary>, number: usize) -> bool {
+        let seen = slots.pin();
+        slots.replace(seen.as_ref(), Canary::new(number)).is_ok()
+    }
+
+    /// One test, since it counts what lives.
+    #[test]
+    fn readers_see_whole_values_while_writers_replace_them_and_only_the_last_one_stays() {
+        let slots = Slots::new();
+        let stop = AtomicBool::new(false);
+        let read = || {
+            let mut reads = 0_usize;
+            while !stop.load(Relaxed) || reads == 0 {
+                if let Some(pin) = slots.pin() {
+                    assert!(pin.is_whole());
+                    std::hint::spin_loop();
+                    assert!(pin.is_whole(), "dropped while it was pinned");
+                    reads += 1;
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            let readers: Vec<_> = (0..6).map(|_| scope.spawn(read)).collect();
+            let writers: Vec<_> = (0..2)
+                .map(|writer| {
+                    let slots = &slots;
+                    scope
+                        .spawn(move || (0..20_000).filter(|n| replace_current(slots, 2 * n + writer)).count())
+                })
+                .collect();
+            let replaced: usize = writers.into_iter().map(|writer| writer.join().unwrap()).sum();
+            assert!(replaced > 1000, "{replaced}");
+            slots.clear(&slots.pin().unwrap());
+            while !replace_current(&slots, 7) {}
+            stop.store(true, Relaxed);
+            readers.into_iter().for_each(|reader| reader.join().unwrap());
+        });
+        assert_eq!(slots.pin().map(|pin| pin.number), Some(7));
+        assert_eq!(LIVING.load(Relaxed), 1);
+
+        // What a forked child inherits: pins that nobody will ever drop.
+        for number in 0..SLOTS {
+            std::mem::forget(slots.pin());
+            assert_eq!(replace_current(&slots, number), number + 1 < SLOTS);
+        }
+        assert!(slots.pin().is_some_and(|pin| pin.is_whole()));
+    }
+
+    #[test]
+    fn a_value_goes_when_it_is_neither_current_nor_pinned() {
+        let slots = Slots::new();
+        let value = std::sync::Arc::new(());
+        let pin = slots.replace(None, value.clone()).unwrap();
+        slots.clear(&pin);
+        assert!(slots.pin().is_none());
+        assert_eq!(std::sync::Arc::strong_count(&value), 2);
+        drop(pin);
+        assert_eq!(std::sync::Arc::strong_count(&value), 1);
+    }
+}

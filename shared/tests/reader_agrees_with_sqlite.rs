@@ -1,0 +1,306 @@
+//! Random databases, read by the reader and by SQLite: every answer must be the same. The files are as untidy as SQLite
+//! can make them (rows inserted in any order, some deleted again, not vacuumed), which a publisher's are not.
+#![cfg(feature = "store")]
+
+use proptest::prelude::*;
+use rusqlite::{Connection, params};
+use shared::snapshot::{self, APPLICATION_ID, FORMAT, SCHEMA, SLOTS, Snapshot};
+use shared::types::is_login_name;
+use std::collections::{BTreeMap, BTreeSet};
+
+const KEY: [u8; 16] = [0x5a; 16];
+
+#[derive(Clone, Debug)]
+struct Person {
+    name: String,
+    uid: u32,
+    gid: u32,
+    gecos: String,
+    home: String,
+    state: i64,
+    days: (Option<u32>, Option<u32>),
+    flags: (bool, bool),
+    supplementary: Vec<u32>,
+}
+
+#[derive(Clone, Debug)]
+struct Group {
+    name: String,
+    gid: u32,
+    members: Vec<String>,
+}
+
+fn name() -> impl Strategy<Value = String> {
+    "[a-z_][a-z0-9_.@+-]{0,40}".prop_filter("a login name", |name| is_login_name(name.as_bytes()))
+}
+
+/// Small, large, and in between: integers of every width.
+fn id() -> impl Strategy<Value = u32> {
+    prop_oneof![1000..60_000_u32, 70_000..9_000_000_u32, 1_879_048_192..=u32::MAX - 1]
+}
+
+fn person() -> impl Strategy<Value = Person> {
+    let days = (proptest::option::of(0..100_000_u32), proptest::option::of(0..100_000_u32));
+    let lengths = prop_oneof![4 => 0..20_usize, 1 => 900..1100_usize, 1 => 0..6000_usize];
+    let supplementary = lengths.prop_flat_map(|length| proptest::collection::vec(1..u32::MAX, length));
+    let text = "[ -9;-~é]{0,100}";
+    (name(), id(), id(), text, text, 0..4_i64, days, any::<(bool, bool)>(), supplementary).prop_map(
+        |(name, uid, gid, gecos, home, state, days, flags, supplementary)| Person {
+            name,
+            uid,
+            gid,
+            gecos,
+            home,
+            state,
+            days,
+            flags,
+            supplementary,
+        },
+    )
+}
+
+fn group() -> impl Strategy<Value = Group> {
+    let members = prop_oneof![3 => 0..5_usize, 1 => 0..800_usize];
+    let members = members.prop_flat_map(|count| proptest::collection::vec(name(), count));
+    (name(), 1..u32::MAX, members).prop_map(|(name, gid, members)| Group { name, gid, members })
+}
+
+/// People and groups whose names and ids are their own.
+fn world() -> impl Strategy<Value = (Vec<Person>, Vec<Group>)> {
+    let sizes = prop_oneof![3 => 0..10_usize, 1 => 0..400_usize];
+    sizes
+        .prop_flat_map(|size| {
+            (proptest::collection::vec(person(), size), proptest::collection::vec(group(), size / 2))
+        })
+        .prop_map(|(mut people, mut groups)| {
+            let (mut names, mut ids) = (BTreeSet::new(), BTreeSet::new());
+            people.retain(|person| names.insert(person.name.clone()) && ids.insert(person.uid));
+            let (mut names, mut ids) = (BTreeSet::new(), BTreeSet::new());
+            groups.retain(|group| names.insert(group.name.clone()) && ids.insert(group.gid));
+            (people, groups)
+        })
+}
+
+fn words(gids: &[u32]) -> Vec<u8> {
+    gids.iter().flat_map(|gid| gid.to_be_bytes()).collect()
+}
+
+fn packed(members: &[String]) -> Vec<u8> {
+    members.iter().flat_map(|name| [name.as_bytes(), &[0]].concat()).collect()
+}
+
+/// The first free slot of the bucket, beginning at any of its four.
+fn slot(taken: &mut BTreeSet<i64>, name: &str, first: u32) -> Option<i64> {
+    let bucket = snapshot::hash_name(&KEY, name.as_bytes());
+    let free =
+        (0..SLOTS).map(|n| bucket + (n + i64::from(first)) % SLOTS).find(|slot| !taken.contains(slot))?;
+    taken.insert(free);
+    Some(free)
+}
+
+fn write(db: &Connection, people: &[Person], groups: &[Group]) -> rusqlite::Result<()> {
+    db.execute_batch(&format!(
+        "PRAGMA page_size = 4096; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; {SCHEMA};
+         INSERT INTO header VALUES (1, x'{}', x'{}', 7, x'{}', 1, 2, NULL, 'sshd su');
+         BEGIN",
+        "5a".repeat(16),
+        "01".repeat(16),
+        "02".repeat(32),
+    ))?;
+    let mut taken = BTreeSet::new();
+    for p in people {
+        let gids = words(&p.supplementary);
+        db.execute(
+            "INSERT INTO passwd VALUES (?,?,?,?,?,'/bin/sh',?,?,?,?,?,?)",
+            params![
+                p.uid, p.name, p.gid, p.gecos, p.home, p.state, p.days.0, p.days.1, p.flags.0, p.flags.1,
+                gids
+            ],
+        )?;
+        let slot = slot(&mut taken, &p.name, p.uid);
+        db.execute(
+            "INSERT INTO passwd_name VALUES (?,?,?,?,?,'/bin/sh',?,?,?,?,?,?,?)",
+            params![
+                slot, p.name, p.gid, p.gecos, p.home, p.state, p.days.0, p.days.1, p.flags.0, p.flags.1,
+                p.uid, gids
+            ],
+        )?;
+    }
+    let mut taken = BTreeSet::new();
+    for g in groups {
+        let (count, members) = (g.members.len(), packed(&g.members));
+        db.execute("INSERT INTO grp VALUES (?,?,?,?)", params![g.gid, g.name, count, members])?;
+        let slot = slot(&mut taken, &g.name, g.gid);
+        db.execute("INSERT INTO grp_name VALUES (?,?,?,?,?)", params![slot, g.name, g.gid, count, members])?;
+    }
+    db.execute_batch("COMMIT")
+}
+
+/// Every third row goes again: free cells, free pages, leaves that end before their parent's key.
+fn delete_some(db: &Connection, people: &[Person], groups: &[Group]) -> rusqlite::Result<()> {
+    db.execute_batch("BEGIN")?;
+    for p in people.iter().step_by(3) {
+        db.execute("DELETE FROM passwd WHERE uid = ?", [p.uid])?;
+        db.execute("DELETE FROM passwd_name WHERE name = ?", [&p.name])?;
+        db.execute(
+            "INSERT OR IGNORE INTO tombstone VALUES (?)",
+            [snapshot::hash_tombstone_uid(&KEY, p.uid)],
+        )?;
+        let hash = snapshot::hash_tombstone_name(&KEY, p.name.as_bytes());
+        db.execute("INSERT OR IGNORE INTO tombstone VALUES (?)", [hash])?;
+    }
+    for g in groups.iter().step_by(3) {
+        db.execute("DELETE FROM grp WHERE gid = ?", [g.gid])?;
+        db.execute("DELETE FROM grp_name WHERE name = ?", [&g.name])?;
+    }
+    db.execute_batch("COMMIT")
+}
+
+/// One line for all fields, so that a difference is readable.
+fn shown(person: &snapshot::Person<'_>) -> String {
+    let gids: Vec<u32> = person.supplementary().map(Result::unwrap).collect();
+    let text = |field: &[u8]| String::from_utf8(field.to_vec()).unwrap();
+    let days = (person.confirmed_day, person.expires_day);
+    let flags = (person.visible, person.private_group);
+    let (gecos, home, shell) = (text(person.gecos), text(person.home), text(person.shell));
+    let state = person.state.number();
+    format!(
+        "{} {} {} {gecos} {home} {shell} {state} {days:?} {flags:?} {gids:?}",
+        person.name, person.uid, person.gid
+    )
+}
+
+fn people_by_sqlite(db: &Connection) -> BTreeMap<u32, (String, String)> {
+    let mut select = db.prepare("SELECT * FROM passwd ORDER BY uid").unwrap();
+    let rows = select.query_map([], |row| {
+        let (uid, name, gid): (u32, String, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let (gecos, home, shell): (String, String, String) = (row.get(3)?, row.get(4)?, row.get(5)?);
+        let state: i64 = row.get(6)?;
+        let days: (Option<u32>, Option<u32>) = (row.get(7)?, row.get(8)?);
+        let flags: (bool, bool) = (row.get(9)?, row.get(10)?);
+        let gids: Vec<u8> = row.get(11)?;
+        let gids: Vec<u32> = gids.as_chunks().0.iter().map(|word| u32::from_be_bytes(*word)).collect();
+        let line = format!("{name} {uid} {gid} {gecos} {home} {shell} {state} {days:?} {flags:?} {gids:?}");
+        Ok((uid, (name, line)))
+    });
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
+fn groups_by_sqlite(db: &Connection) -> BTreeMap<u32, (String, String)> {
+    let mut select = db.prepare("SELECT gid, name, members FROM grp ORDER BY gid").unwrap();
+    let rows = select.query_map([], |row| {
+        let (gid, name, members): (u32, String, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let mut members: Vec<&[u8]> = members.split(|byte| *byte == 0).collect();
+        members.pop();
+        let members: Vec<_> = members.into_iter().map(String::from_utf8_lossy).collect();
+        Ok((gid, (name.clone(), format!("{name} {gid} {members:?}"))))
+    });
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
+fn compare(bytes: &[u8], db: &Connection, people: &[Person], groups: &[Group]) {
+    let reader = Snapshot::open(bytes).unwrap();
+    assert_eq!(reader.header().unwrap().hash_key, KEY);
+    assert_eq!(reader.header().unwrap().services, "sshd su");
+    let expected = people_by_sqlite(db);
+    for p in people {
+        let line = expected.get(&p.uid).map(|(_, line)| line.clone());
+        assert_eq!(reader.person_by_uid(p.uid).unwrap().as_ref().map(shown), line);
+        assert_eq!(reader.person_by_name(p.name.as_bytes()).unwrap().as_ref().map(shown), line);
+        assert_eq!(reader.uid_is_tombstoned(p.uid).unwrap(), line.is_none());
+        assert_eq!(reader.name_is_tombstoned(p.name.as_bytes()).unwrap(), line.is_none());
+        for near in [p.uid - 1, p.uid + 1] {
+            assert_eq!(reader.person_by_uid(near).unwrap().is_some(), expected.contains_key(&near));
+        }
+    }
+    let mut seen = Vec::new();
+    while let Some(person) = reader.people_after(seen.last().copied()).unwrap() {
+        seen.push(person.uid.get());
+    }
+    assert_eq!(seen, expected.keys().copied().collect::<Vec<_>>());
+
+    let expected = groups_by_sqlite(db);
+    let shown =
+        |group: &snapshot::Group<'_>| format!("{} {} {:?}", group.name, group.gid, group.members().unwrap());
+    for g in groups {
+        let line = expected.get(&g.gid).map(|(_, line)| line.clone());
+        assert_eq!(reader.group_by_gid(g.gid).unwrap().as_ref().map(shown), line);
+        assert_eq!(reader.group_by_name(g.name.as_bytes()).unwrap().as_ref().map(shown), line);
+    }
+    let mut seen = Vec::new();
+    while let Some(group) = reader.groups_after(seen.last().copied()).unwrap() {
+        seen.push(group.gid);
+    }
+    assert_eq!(seen, expected.keys().copied().collect::<Vec<_>>());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_reader_finds_what_sqlite_finds((people, groups) in world()) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("nss.db");
+        let db = Connection::open(&path).unwrap();
+        write(&db, &people, &groups).unwrap();
+        compare(&std::fs::read(&path).unwrap(), &db, &people, &groups);
+        delete_some(&db, &people, &groups).unwrap();
+        compare(&std::fs::read(&path).unwrap(), &db, &people, &groups);
+        db.execute_batch("VACUUM").unwrap();
+        compare(&std::fs::read(&path).unwrap(), &db, &people, &groups);
+    }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic_or_run_on(
+        (people, groups) in world(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("nss.db");
+        let db = Connection::open(&path).unwrap();
+        write(&db, &people, &groups).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        let Ok(reader) = Snapshot::open(&bytes) else { return Ok(()) };
+        for p in &people {
+            if let Ok(Some(person)) = reader.person_by_name(p.name.as_bytes()) {
+                let _ = person.supplementary().take_while(Result::is_ok).count();
+            }
+            let _ = reader.person_by_uid(p.uid);
+            let _ = reader.uid_is_tombstoned(p.uid);
+        }
+        for g in &groups {
+            if let Ok(Some(group)) = reader.group_by_gid(g.gid) {
+                let _ = group.members();
+            }
+            let _ = reader.group_by_name(g.name.as_bytes());
+        }
+        let mut after = None;
+        while let Ok(Some(person)) = reader.people_after(after) {
+            assert!(after.is_none_or(|after| person.uid.get() > after));
+            after = Some(person.uid.get());
+        }
+    }
+}
+
+#[test]
+fn a_page_that_is_its_own_child_ends_in_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("nss.db");
+    let db = Connection::open(&path).unwrap();
+    write(&db, &[], &[]).unwrap();
+    let root: usize = db
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'passwd'", [], |row| row.get(0))
+        .unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let page = &mut bytes[(root - 1) * 4096..root * 4096];
+    // An interior page without cells whose right child is itself.
+    page[..12].copy_from_slice(&[5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, u8::try_from(root).unwrap()]);
+    let reader = Snapshot::open(&bytes).unwrap();
+    assert!(reader.person_by_uid(5000).is_err());
+    assert!(reader.people_after(None).is_err());
+    assert!(matches!(reader.person_by_name(b"ann"), Ok(None)));
+}
