@@ -20,6 +20,8 @@ pub(super) fn enable(machine: &Machine, drop_in: bool) -> Result<(), Failure> {
         sshd::check()?;
     }
     Store::migrate(&machine.places)?;
+    // An earlier proof says nothing about the stacks of now: until the new one holds, first logins are off.
+    remove_parameters(machine)?;
     proof::prove(machine, &config)?;
     say("proved: the account stacks refuse whom nobody has verified, and admit who was");
     let local = machine.local()?;
@@ -40,15 +42,7 @@ pub(super) fn enable(machine: &Machine, drop_in: bool) -> Result<(), Failure> {
 }
 
 pub(super) fn disable(machine: &Machine) -> Result<(), Failure> {
-    let path = &machine.places.first_login;
-    let enabled = match std::fs::remove_file(path) {
-        Ok(()) => true,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-        Err(error) => return Err(Failure::Other(format!("{}: {error}", path.display()))),
-    };
-    if enabled {
-        secure_file::sync_directory_of(path)?;
-    }
+    let enabled = remove_parameters(machine)?;
     let dropped = sshd::remove_drop_in()?;
     if enabled || dropped {
         changed("first logins disabled service=sshd");
@@ -57,6 +51,19 @@ pub(super) fn disable(machine: &Machine) -> Result<(), Failure> {
         say("no change: first logins were off");
     }
     Ok(())
+}
+
+/// `false` if there were none.
+fn remove_parameters(machine: &Machine) -> Result<bool, Failure> {
+    let path = &machine.places.first_login;
+    match std::fs::remove_file(path) {
+        Ok(()) => {
+            secure_file::sync_directory_of(path)?;
+            Ok(true)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Failure::Other(format!("{}: {error}", path.display()))),
+    }
 }
 
 /// Without these lines sshd could not resolve anybody of ours.

@@ -4,7 +4,9 @@ use super::known::{self, Row, Standing};
 use super::{Exit, Machine};
 use crate::admission::{self, Grounds};
 use crate::host::{Answer, Host, Resolved};
-use crate::oauth::{Connect, HttpsConnector, Provider, Roots, Settings, Validation, VerifiedClaims};
+use crate::oauth::{
+    Connect, ExpiredBy, HttpsConnector, Provider, ProviderError, Roots, Settings, Validation, VerifiedClaims,
+};
 use crate::outcome::{Barred, LoginError, NotOurs};
 use crate::prompt::{self, Occasion};
 use crate::provision::{Provisioned, Provisioner};
@@ -166,8 +168,13 @@ fn sign_in(
         user: held.account.name.to_string(),
         rhost: login.host.rhost(),
     };
+    let grace = started.saturating_add(config.login_grace.saturating_sub(MARGIN));
     if !held.confirmed {
         enter(login.host, &prompt::gate(&occasion))?;
+        // Somebody who comes back after the coffee would get a code that sshd cannot wait for.
+        if login.clock.monotonic() >= grace {
+            return Err(ProviderError::Expired(ExpiredBy::Deadline).into());
+        }
     }
     let settings = settings(config);
     let connect = (login.connect)(&config.provider);
@@ -175,7 +182,6 @@ fn sign_in(
     let asked = login.clock.monotonic();
     let grant = provider.start()?;
     enter(login.host, &prompt::device(&occasion, &grant, &config.prompt))?;
-    let grace = started.saturating_add(config.login_grace.saturating_sub(MARGIN));
     let lifetime =
         asked.saturating_add(config.polling_timeout.unwrap_or(grant.expires_in).min(grant.expires_in));
     Ok(provider.poll(&grant, grace.min(lifetime))?)

@@ -29,6 +29,8 @@ struct ScriptedHost<'a> {
     /// getpwnam_r's answer, where it is not what the package's own NSS module says.
     resolves: Option<RefCell<VecDeque<Option<Resolved>>>>,
     ids: Vec<u32>,
+    /// How long the person takes to answer a prompt, on the script's clock.
+    thinks: Option<(Script, std::time::Duration)>,
 }
 
 impl Stage {
@@ -42,7 +44,8 @@ impl Stage {
             nss_db: at("state/nss.db"),
             owner: rustix::process::geteuid().as_raw(),
         };
-        std::fs::write(at("passwd"), "root:x:0:0::/root:/bin/sh\nlocalu:x:1000:1000::/home/localu:/bin/sh\n").unwrap();
+        std::fs::write(at("passwd"), "root:x:0:0::/root:/bin/sh\nlocalu:x:1000:1000::/home/localu:/bin/sh\n")
+            .unwrap();
         std::fs::write(at("group"), "root:x:0:\n").unwrap();
         std::fs::write(at("nsswitch.conf"), "passwd: files oauth2\ngroup: files oauth2\n").unwrap();
         let machine = Machine {
@@ -82,7 +85,8 @@ impl Stage {
     fn enable(&self) {
         let config = self.machine.load_config().unwrap().config;
         let local = self.machine.local().unwrap();
-        let text = first_login_parameters(&Inputs { config: &config, local: &local }, "oauth2").unwrap().to_text();
+        let text =
+            first_login_parameters(&Inputs { config: &config, local: &local }, "oauth2").unwrap().to_text();
         secure_file::replace(&self.machine.places.first_login, text.as_bytes(), 0o600).unwrap();
         self.publish();
     }
@@ -94,6 +98,7 @@ impl Stage {
             prompts: RefCell::new(prompts),
             resolves: None,
             ids: Vec::new(),
+            thinks: None,
         }
     }
 
@@ -139,6 +144,9 @@ impl Host for ScriptedHost<'_> {
     fn ask(&mut self, text: &str) -> Result<Answer, HostError> {
         let (part, answer) = self.prompts.borrow_mut().pop_front().expect("a prompt after the script's end");
         assert!(text.contains(part), "{part:?} in {text:?}");
+        if let Some((script, time)) = &self.thinks {
+            script.clock().sleep(*time);
+        }
         answer
     }
 
@@ -185,7 +193,8 @@ fn claims(name: &str, subject: &str, groups: &[&str]) -> Value {
 fn run(stage: &Stage, host: &mut ScriptedHost<'_>, script: &Script) -> Result<Admission, Exit> {
     let clock = script.clock();
     let mut provisioner = StoreProvisioner { places: &stage.machine.places, clock };
-    let connect = |_: &shared::config::Provider| -> Box<dyn crate::oauth::Connect> { Box::new(script.clone()) };
+    let connect =
+        |_: &shared::config::Provider| -> Box<dyn crate::oauth::Connect> { Box::new(script.clone()) };
     let mut login =
         Login { machine: &stage.machine, host, connect: &connect, clock, provisioner: &mut provisioner };
     let outcome = authenticate(&mut login, true);
@@ -277,6 +286,15 @@ fn text_at_the_gate_reaches_nobody() {
 }
 
 #[test]
+fn a_gate_that_is_passed_too_late_costs_the_provider_nothing() {
+    let stage = Stage::new("");
+    let script = Script::new(vec![]);
+    let mut host = stage.host("ann", [("Press Enter", Ok(Answer::Enter))].into());
+    host.thinks = Some((script.clone(), std::time::Duration::from_secs(111)));
+    assert_eq!(reason(run(&stage, &mut host, &script)), "expired");
+}
+
+#[test]
 fn local_people_are_left_alone_whatever_the_state_of_the_package() {
     let stage = Stage::new("");
     let quiet = |stage: &Stage| {
@@ -329,7 +347,8 @@ fn before_enable_and_after_a_change_of_the_configuration_no_stranger_gets_a_prom
 fn a_name_that_another_source_serves_is_not_ours() {
     let stage = Stage::new("");
     let mut host = stage.host("zoe", Prompts::new());
-    let other = Resolved { name: "zoe".into(), uid: 70_000, gid: 70_000, home: "/h".into(), shell: "/bin/sh".into() };
+    let other =
+        Resolved { name: "zoe".into(), uid: 70_000, gid: 70_000, home: "/h".into(), shell: "/bin/sh".into() };
     host.resolves = Some(RefCell::new([Some(other)].into()));
     let outcome = run(&stage, &mut host, &Script::new(vec![]));
     assert!(matches!(outcome, Err(Exit::NotOurs(NotOurs::Name))), "{outcome:?}");
@@ -400,7 +419,9 @@ fn the_account_phase_answers_from_what_is_published() {
         stage.execute(&format!("UPDATE identity SET {change}"));
         stage.publish();
         assert_eq!(stage.account_reason("ann"), expected);
-        stage.execute(&format!("UPDATE identity SET state = 'confirmed', expires_day = NULL, confirmed_day = {today}"));
+        stage.execute(&format!(
+            "UPDATE identity SET state = 'confirmed', expires_day = NULL, confirmed_day = {today}"
+        ));
     }
     stage.publish();
     assert!(stage.account("ann").is_ok());
