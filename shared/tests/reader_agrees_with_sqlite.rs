@@ -128,7 +128,7 @@ fn write(db: &Connection, people: &[Person], groups: &[Group]) -> rusqlite::Resu
     }
     let mut taken = BTreeSet::new();
     for g in groups {
-        let (count, members) = (g.members.len(), packed(&g.members));
+        let (count, members) = (g.members.len() as i64, packed(&g.members));
         db.execute("INSERT INTO grp VALUES (?,?,?,?)", params![g.gid, g.name, count, members])?;
         let slot = slot(&mut taken, &g.name, g.gid);
         db.execute("INSERT INTO grp_name VALUES (?,?,?,?,?)", params![slot, g.name, g.gid, count, members])?;
@@ -292,10 +292,11 @@ fn a_page_that_is_its_own_child_ends_in_an_error() {
     let path = dir.path().join("nss.db");
     let db = Connection::open(&path).unwrap();
     write(&db, &[], &[]).unwrap();
-    let root: usize = db
+    let root: u32 = db
         .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'passwd'", [], |row| row.get(0))
         .unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
+    let root = root as usize;
     let page = &mut bytes[(root - 1) * 4096..root * 4096];
     // An interior page without cells whose right child is itself.
     page[..12].copy_from_slice(&[5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, u8::try_from(root).unwrap()]);

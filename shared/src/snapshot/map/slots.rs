@@ -169,18 +169,18 @@ mod tests {
 
     /// A value that shows when it is read after it was dropped.
     struct Canary {
-        number: usize,
+        once: usize,
         twice: AtomicUsize,
     }
 
     impl Canary {
         fn new(number: usize) -> Self {
             LIVING.fetch_add(1, Relaxed);
-            Self { number, twice: AtomicUsize::new(2 * number) }
+            Self { once: number, twice: AtomicUsize::new(2 * number) }
         }
 
         fn is_whole(&self) -> bool {
-            self.twice.load(Relaxed) == 2 * self.number
+            self.twice.load(Relaxed) == 2 * self.once
         }
     }
 
@@ -200,7 +200,7 @@ mod tests {
     /// One test, since it counts what lives.
     #[test]
     fn readers_see_whole_values_while_writers_replace_them_and_only_the_last_one_stays() {
-        let slots = Slots::new();
+        let slots = Slots::<Canary>::new();
         let stop = AtomicBool::new(false);
         let read = || {
             let mut reads = 0_usize;
@@ -229,7 +229,7 @@ mod tests {
             stop.store(true, Relaxed);
             readers.into_iter().for_each(|reader| reader.join().unwrap());
         });
-        assert_eq!(slots.pin().map(|pin| pin.number), Some(7));
+        assert_eq!(slots.pin().map(|pin| pin.once), Some(7));
         assert_eq!(LIVING.load(Relaxed), 1);
 
         // What a forked child inherits: pins that nobody will ever drop.
