@@ -74,21 +74,27 @@ def test_a_client_that_goes_away_at_the_code_leaves_nothing(machine):
     assert machine.resolves("ann") is None
 
 
-def test_a_client_that_goes_away_while_we_poll_leaves_nothing_after_the_deadline(release):
-    # sshd itself waits for the verdict then and does not see that the client has left.
-    with Machine(release, config={**product.ID_TOKEN, "login_grace": 18}) as machine:
-        watch, traces = machine.watch(), machine.traces()
-        with machine.person.ssh("ann", "true") as terminal:
-            machine.person.read_prompt(terminal)
-            terminal.send_line()
-            wait_until(lambda: watch.requests().count("/token") >= 2, "two polls")
-            terminal.kill()
-        traces.assert_none(timeout=15)
-        watch.wait_for(r"ann.* 127\.0\.0\.1")
-        watch.one_verdict("refused", "expired")
-        polls = watch.requests().count("/token")
-        assert polls <= 9
-        assert machine.resolves("ann") is None
+def test_a_client_that_goes_away_while_we_poll_leaves_nothing_after_the_deadline():
+    # sshd itself waits for the verdict then and does not see that the client has left. Both releases
+    # wait side by side, because 30 s is the shortest grace time there is.
+    config = {**product.ID_TOKEN, "login_grace": 30}
+    with Machine("bookworm", config=config) as one, Machine("trixie", config=config) as other:
+        left = [(machine, *_leave_while_it_polls(machine)) for machine in (one, other)]
+        for machine, watch, traces in left:
+            traces.assert_none(timeout=25)
+            watch.wait_for(r"ann.* 127\.0\.0\.1")
+            watch.one_verdict("refused", "expired")
+            assert machine.resolves("ann") is None
+
+
+def _leave_while_it_polls(machine):
+    watch, traces = machine.watch(), machine.traces()
+    with machine.person.ssh("ann", "true") as terminal:
+        machine.person.read_prompt(terminal)
+        terminal.send_line()
+        wait_until(lambda: watch.requests().count("/token") >= 2, "two polls")
+        terminal.kill()
+    return watch, traces
 
 
 @pytest.mark.parametrize("gate", ["first", "second"])

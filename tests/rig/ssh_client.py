@@ -144,12 +144,13 @@ class Person:
 
     def try_everything(self, name):
         """Does whatever the prompts ask for, approval included; returns ssh's exit status."""
+        approved = set()
         with self.ssh(name, "true") as terminal:
             while terminal.shows(f"{texts.PRESS_ENTER}|{texts.PASSWORD}"):
-                code = re.search(texts.CODE, terminal.screen)
-                if code:
+                for code in {*re.findall(texts.CODE, terminal.screen)} - approved:
                     url = _find(texts.URL, terminal.screen)
-                    self._provider.browser.approve(url, code.group(), name)
+                    self._provider.browser.approve(url, code, name)
+                    approved.add(code)
                 terminal.send_line()
             return terminal.wait()
 
