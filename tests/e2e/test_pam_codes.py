@@ -9,9 +9,9 @@ CONFIG = {**product.ID_TOKEN, "services": ["sshd", "abi"], "max_confirmation_age
 
 # Whatever our module answers ends the stack with that answer; only PAM_IGNORE lets pam_debug speak.
 STACK = """\
-auth    [default=die ignore=ignore] pam_oauth2_device.so
-auth    required pam_debug.so auth=cred_expired
-account [default=die ignore=ignore] pam_oauth2_device.so
+auth    [success=done ignore=ignore default=die] pam_oauth2_device.so
+auth    required pam_debug.so auth=cred_expired cred=cred_expired
+account [success=done ignore=ignore default=die] pam_oauth2_device.so
 account required pam_debug.so acct=cred_expired
 session required pam_permit.so
 """
@@ -152,7 +152,7 @@ def test_a_provider_that_is_down_is_unavailable(machine):
 
 
 def test_an_earlier_modules_line_beside_ours_starts_one_flow_only(machine):
-    twice = STACK.replace("auth    [default=die ignore=ignore] pam_oauth2_device.so",
+    twice = STACK.replace("auth    [success=done ignore=ignore default=die] pam_oauth2_device.so",
                           "auth    sufficient pam_oauth2_device.so\n" * 2, 1)
     machine.sandbox.write("/etc/pam.d/abi", twice)
     watch = machine.watch()

@@ -217,8 +217,8 @@ impl Store {
         transaction.execute("UPDATE meta SET rebuild_generation = ?1", [generation])?;
         for (account, state) in probes {
             transaction.execute(
-                "INSERT INTO identity(login_name, uid, gid, home, shell, state, probe, created_at, generation) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8)",
+                "INSERT INTO identity(login_name, uid, gid, home, shell, state, confirmed_day, probe, created_at, \
+                 generation) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7 / 86400, 1, ?7, ?8)",
                 params![
                     account.name.as_str(),
                     account.uid.get(),
