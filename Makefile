@@ -43,6 +43,7 @@ unit:
 	$(CARGO) test --locked -p shared -p pam_oauth2 -p oauth2ctl
 
 test: setup check unit
+	tests/abi/run
 	tests/run
 
 # The modules are put in place by rename: a half-written one would kill every program that uses PAM or NSS.

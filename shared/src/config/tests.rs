@@ -151,3 +151,9 @@ fn every_key_is_in_the_manual_page() {
         assert!(page.contains(key), "{key}");
     }
 }
+
+#[test]
+fn the_shipped_example_is_valid() {
+    let config = load_text(include_str!("../../../examples/config.json")).unwrap().config;
+    assert_eq!(config.mapping.strip_domain.as_deref(), Some("example.com"));
+}
