@@ -70,6 +70,12 @@ pub trait Published {
     /// # Errors
     /// [`Absent::Unreadable`].
     fn is_tombstoned(&self, name: &LoginName) -> Result<bool, Absent>;
+
+    /// Is it the name of a provider's group?
+    ///
+    /// # Errors
+    /// [`Absent::Unreadable`].
+    fn is_group(&self, name: &LoginName) -> Result<bool, Absent>;
 }
 
 impl Published for Snapshot<'_> {
@@ -82,6 +88,10 @@ impl Published for Snapshot<'_> {
 
     fn is_tombstoned(&self, name: &LoginName) -> Result<bool, Absent> {
         self.name_is_tombstoned(name.as_str().as_bytes()).map_err(|_| Absent::Unreadable)
+    }
+
+    fn is_group(&self, name: &LoginName) -> Result<bool, Absent> {
+        Ok(self.group_by_name(name.as_str().as_bytes()).map_err(|_| Absent::Unreadable)?.is_some())
     }
 }
 
@@ -103,7 +113,8 @@ pub fn account(name: &str, parameters: &FirstLogin, around: &Surroundings<'_>) -
     let name = if parameters.preserve_case { LoginName::parse(name) } else { LoginName::parse_lower(name) }?;
     let configured = parameters.refused_names.iter().map(String::as_str);
     admissible::check(name.as_str(), around.local, configured)?;
-    if name.as_str() == parameters.people_group.as_str() {
+    // A group that was mapped once keeps its name though the configuration has forgotten it.
+    if name.as_str() == parameters.people_group.as_str() || around.published.is_group(&name)? {
         return Err(Inadmissible::Configured.into());
     }
     if around.published.is_tombstoned(&name)? {
@@ -166,6 +177,10 @@ mod tests {
         fn is_tombstoned(&self, name: &LoginName) -> Result<bool, Absent> {
             Ok(self.tombstone == Some(name.as_str()))
         }
+
+        fn is_group(&self, name: &LoginName) -> Result<bool, Absent> {
+            Ok(name.as_str() == "a-former-group")
+        }
     }
 
     fn ask(name: &str, published: &Fake, home_exists: bool) -> Result<Account, Absent> {
@@ -194,6 +209,7 @@ mod tests {
             ("sudo", Fake::default(), false, "reserved_name"),
             ("bob", Fake::default(), false, "reserved_name"),
             ("idp-staff", Fake::default(), false, "reserved_name"),
+            ("a-former-group", Fake::default(), false, "reserved_name"),
             ("zoe", Fake::default(), false, "absent"),
             ("ann", Fake::default(), false, "uid_collision"), // bob of /etc/passwd has the uid that ann derives
             ("axel", Fake { id: Some(uid), ..Fake::default() }, false, "uid_collision"),

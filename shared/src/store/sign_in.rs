@@ -64,8 +64,8 @@ pub enum RecordError {
     /// The name, or its uid, belonged to somebody who was removed.
     #[error("the name or its uid belonged to somebody who was removed (oauth2ctl user add)")]
     Tombstoned,
-    /// The uid is somebody else's.
-    #[error("the uid is taken: settle it with uid_overrides")]
+    /// The uid is somebody else's, or a group has the uid or the name.
+    #[error("the uid is taken, or a group has the name: settle it with uid_overrides or in group_map")]
     UidCollision,
     /// The recorded account is not the one that the host holds.
     #[error("the recorded account differs from the one that the host resolved")]
@@ -177,8 +177,10 @@ impl Change<'_> {
         if self.connection.query_row(removed, [uid], |_| Ok(())).optional()?.is_some() {
             return Err(RecordError::Tombstoned);
         }
-        let taken = "SELECT 1 FROM identity WHERE uid = ?1 UNION SELECT 1 FROM idp_group WHERE gid = ?1";
-        if self.connection.query_row(taken, [uid], |_| Ok(())).optional()?.is_some() {
+        let taken =
+            "SELECT 1 FROM identity WHERE uid = ?1 UNION SELECT 1 FROM idp_group WHERE gid = ?1 OR name = ?2";
+        let values = params![uid, account.name.as_str()];
+        if self.connection.query_row(taken, values, |_| Ok(())).optional()?.is_some() {
             return Err(RecordError::UidCollision);
         }
         let generation = self.generation()?;
