@@ -93,6 +93,10 @@ pub fn prospect(
         if snapshot.person_by_name(name.as_bytes())?.is_some() {
             return Ok(Some(Prospect::Published));
         }
+        // The private group would have the name of a group that is somebody else's.
+        if snapshot.group_by_name(name.as_bytes())?.is_some() {
+            return Ok(Some(Prospect::Absent));
+        }
         derive(snapshot, name, &parameters, &local).map(Some)
     })?;
     Ok(found.unwrap_or(Prospect::Absent))

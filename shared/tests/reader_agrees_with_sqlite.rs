@@ -1,6 +1,7 @@
 //! Random databases, read by the reader and by SQLite: every answer must be the same. The files are as untidy as SQLite
 //! can make them (rows inserted in any order, some deleted again, not vacuumed), which a publisher's are not.
 #![cfg(feature = "store")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test: a fault in it is a failure
 
 use proptest::prelude::*;
 use rusqlite::{Connection, params};

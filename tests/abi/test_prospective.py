@@ -113,6 +113,11 @@ def test_a_uid_that_is_somebody_elses_is_never_handed_out(sshd, publish):
         assert sshd("print(m.getpwnam('ann@example.com'))") == (0, 2, None), options
 
 
+def test_a_name_that_a_published_group_has_is_absent(sshd, publish):
+    publish(groups=[Group("ann@example.com", 2130706500)])
+    assert sshd("print(m.getpwnam('ann@example.com')[0], m.getgrnam('ann@example.com')[2][2], sep=',')") == (0, 2130706500)
+
+
 def test_a_home_that_exists_may_hold_keys_of_a_stranger(sshd, tmp_path):
     PARAMETERS.write_text(TEXT.replace("/home/{name}", f"{tmp_path}/{{name}}"))
     assert sshd(ASK)[0][0] == 1

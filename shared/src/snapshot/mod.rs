@@ -102,7 +102,9 @@ impl<'a> Snapshot<'a> {
     /// # Errors
     /// The file is damaged or the row must not be served.
     pub fn person_by_name(&self, name: &[u8]) -> Result<Option<Person<'a>>, SnapshotError> {
-        self.named(self.layout.passwd_name, name)?.map(|(name, columns)| Person::by_name(name, columns)).transpose()
+        self.named(self.layout.passwd_name, name)?
+            .map(|(name, columns)| Person::by_name(name, columns))
+            .transpose()
     }
 
     /// The person with this uid, whether visible or not.
@@ -119,7 +121,9 @@ impl<'a> Snapshot<'a> {
     /// # Errors
     /// As [`Self::person_by_name`].
     pub fn group_by_name(&self, name: &[u8]) -> Result<Option<Group<'a>>, SnapshotError> {
-        self.named(self.layout.grp_name, name)?.map(|(name, columns)| Group::by_name(name, columns)).transpose()
+        self.named(self.layout.grp_name, name)?
+            .map(|(name, columns)| Group::by_name(name, columns))
+            .transpose()
     }
 
     /// The group with this gid; as [`Self::group_by_name`].

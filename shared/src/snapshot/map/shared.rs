@@ -99,7 +99,7 @@ impl SharedSnapshot {
         answer
     }
 
-    #[inline]
+    #[inline(never)] // once in the module, not in each of its entry points
     fn newest(&self) -> Result<Held<'_>, SnapshotError> {
         match self.slots.pin() {
             Some(pin) if !pin.file.is_retired() && !self.must_compare() => Ok(Held::Kept(pin)),
