@@ -8,11 +8,10 @@ use crate::lookup::{GroupEntry, LookupError, PasswdEntry};
 use shared::etc::LocalNames;
 use shared::first_login::{self, FirstLogin};
 use shared::identity::account::Account;
-use shared::prospective::{self, Absent, Published, Surroundings};
+use shared::prospective::{self, Absent, Surroundings};
 use shared::snapshot::{SharedSnapshot, Snapshot, SnapshotError};
-use shared::types::{LoginName, is_login_name};
+use shared::types::is_login_name;
 use shared::{paths, secure_file};
-use std::cell::Cell;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
@@ -93,10 +92,6 @@ pub fn prospect(
         if snapshot.person_by_name(name.as_bytes())?.is_some() {
             return Ok(Some(Prospect::Published));
         }
-        // The private group would have the name of a group that is somebody else's.
-        if snapshot.group_by_name(name.as_bytes())?.is_some() {
-            return Ok(Some(Prospect::Absent));
-        }
         derive(snapshot, name, &parameters, &local).map(Some)
     })?;
     Ok(found.unwrap_or(Prospect::Absent))
@@ -114,41 +109,11 @@ fn derive(
     parameters: &FirstLogin,
     local: &LocalNames,
 ) -> Result<Prospect, SnapshotError> {
-    let published = Known { snapshot, fault: Cell::new(None) };
-    let around = Surroundings { local, published: &published, exists: &prospective::exists };
+    let around = Surroundings { local, published: &snapshot, exists: &prospective::exists };
     match prospective::account(name, parameters, &around) {
         Ok(account) => Ok(Prospect::Account(Box::new(account))),
-        Err(Absent::Unreadable) => Err(published.fault.get().unwrap_or(SnapshotError::Damaged("a row"))),
+        Err(Absent::Unreadable) => Err(SnapshotError::Damaged("a row that a first login depends on")),
         Err(_) => Ok(Prospect::Absent),
-    }
-}
-
-/// One state of the database, and what was wrong with it.
-struct Known<'a> {
-    snapshot: Snapshot<'a>,
-    fault: Cell<Option<SnapshotError>>,
-}
-
-impl Known<'_> {
-    fn unreadable(&self, fault: SnapshotError) -> Absent {
-        self.fault.set(Some(fault));
-        Absent::Unreadable
-    }
-
-    fn knows_id(&self, id: u32) -> Result<bool, SnapshotError> {
-        Ok(self.snapshot.person_by_uid(id)?.is_some()
-            || self.snapshot.group_by_gid(id)?.is_some()
-            || self.snapshot.uid_is_tombstoned(id)?)
-    }
-}
-
-impl Published for Known<'_> {
-    fn has_id(&self, id: u32) -> Result<bool, Absent> {
-        self.knows_id(id).map_err(|fault| self.unreadable(fault))
-    }
-
-    fn is_tombstoned(&self, name: &LoginName) -> Result<bool, Absent> {
-        self.snapshot.name_is_tombstoned(name.as_str().as_bytes()).map_err(|fault| self.unreadable(fault))
     }
 }
 

@@ -158,3 +158,58 @@ fn write_bytes(place: &mut [MaybeUninit<u8>], bytes: &[u8]) {
         slot.write(*byte);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::CStr;
+
+    const ANN: PasswdEntry<'_> =
+        PasswdEntry { name: "ann", uid: 5000, gid: 5001, gecos: b"", home: b"/home/ann", shell: b"/bin/sh" };
+
+    /// The C strings of the result, or the error.
+    fn put(buffer: &mut [u8]) -> Result<Vec<String>, LookupError> {
+        let mut result = MaybeUninit::<CPasswd>::uninit();
+        // SAFETY: `result` and `buffer` are of this frame; on success all fields are written and point into `buffer`.
+        unsafe {
+            put_passwd(ANN, result.as_mut_ptr(), Room::new(buffer.as_mut_ptr().cast(), buffer.len()))?;
+            let CPasswd { name, passwd, gecos, dir, shell, .. } = result.assume_init();
+            let text = |field: *mut c_char| CStr::from_ptr(field).to_str().unwrap().to_owned();
+            Ok([name, passwd, gecos, dir, shell].map(text).to_vec())
+        }
+    }
+
+    #[test]
+    fn an_entry_finds_room_in_exactly_as_many_bytes_as_it_has() {
+        let needed = "ann x  /home/ann /bin/sh ".len();
+        assert_eq!(put(&mut vec![0xff; needed]).unwrap(), ["ann", "x", "", "/home/ann", "/bin/sh"]);
+        for size in 0..needed {
+            assert!(matches!(put(&mut vec![0xff; size]), Err(LookupError::TooSmall)), "{size}");
+        }
+    }
+
+    #[test]
+    fn no_buffer_at_all_is_too_small() {
+        // SAFETY: null is allowed.
+        let mut room = unsafe { Room::new(std::ptr::null_mut(), 4096) };
+        assert!(matches!(room.string(b""), Err(LookupError::TooSmall)));
+    }
+
+    #[test]
+    fn the_pointers_to_members_stand_where_pointers_may() {
+        for shift in 0..8 {
+            let mut buffer = vec![0_u8; shift + 64];
+            let mut result = MaybeUninit::<CGroup>::uninit();
+            let entry = GroupEntry { name: "ann", gid: 5000, members: None };
+            // SAFETY: `result` and `buffer` are of this frame; on success all fields are written.
+            let members = unsafe {
+                let start = buffer.as_mut_ptr().add(shift).cast();
+                put_group(entry, result.as_mut_ptr(), Room::new(start, 64)).unwrap();
+                result.assume_init().members
+            };
+            assert!(members.is_aligned());
+            // SAFETY: written, and aligned.
+            assert!(unsafe { *members }.is_null());
+        }
+    }
+}
