@@ -12,7 +12,7 @@ PAMDIR ?= $(LIBDIR)/security
 TARGET ?= target/release
 DESTDIR ?=
 
-.PHONY: all build demo demo-shell test check unit setup install uninstall bench clean
+.PHONY: all build demo demo-shell test check unit setup install clean
 
 all: build
 

@@ -46,6 +46,6 @@ impl Host for Terminal<'_> {
     }
 
     fn has_id(&self, id: u32) -> Result<bool, HostError> {
-        Ok(name_service::has_user(id)? || name_service::has_group(id)?)
+        name_service::has_id(id)
     }
 }

@@ -10,6 +10,7 @@ use shared::identity::claims::Claims;
 use shared::identity::{admissible, ids, policy};
 use shared::prospective::{Absent, exists};
 use shared::store::{GroupClaim, Person, RowState, Store};
+use shared::types::GroupName;
 
 /// A person who is who they say, may come in, and for whom the host holds the right account.
 #[derive(Debug)]
@@ -18,14 +19,12 @@ pub struct Admitted {
     account: Account,
     groups: Vec<GroupClaim>,
     known: Option<Known>,
+    warnings: Vec<String>,
 }
 
-/// What the store says about a person who has signed in before.
-#[derive(Debug)]
-pub struct Known {
-    /// Local names of the provider groups on record.
-    pub groups: Vec<String>,
-}
+/// Somebody who has signed in before.
+#[derive(Clone, Copy, Debug)]
+pub struct Known;
 
 impl Admitted {
     /// Issuer, subject, name and groups, as verified.
@@ -48,8 +47,14 @@ impl Admitted {
 
     /// None at the first sign-in.
     #[must_use]
-    pub fn known(&self) -> Option<&Known> {
-        self.known.as_ref()
+    pub fn known(&self) -> Option<Known> {
+        self.known
+    }
+
+    /// Sentences for the log: what the person does not get.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 }
 
@@ -61,8 +66,8 @@ pub struct Grounds<'a> {
     pub local: &'a LocalNames,
     /// The live store.
     pub store: &'a Store,
-    /// Is the uid somebody's in any name service source?
-    pub uid_is_taken: &'a dyn Fn(u32) -> Result<bool, LoginError>,
+    /// Is the number a user's or a group's in any name service source?
+    pub id_is_taken: &'a dyn Fn(u32) -> Result<bool, LoginError>,
 }
 
 /// Decides. `held` is the account that the host resolved at step 2 and will use.
@@ -74,27 +79,48 @@ pub fn admit(claims: VerifiedClaims, held: &Account, grounds: &Grounds<'_>) -> R
     let allowed = policy::decide(verified, &held.name, grounds.config)?;
     let known = grounds.store.check_binding(&allowed.name, &verified.issuer, &verified.subject)?;
     let known = match known {
-        Some(person) => known_person(&person, held, grounds)?,
+        Some(person) => known_person(&person, held)?,
         None => {
             new_person(held, grounds)?;
             None
         }
     };
-    let groups = allowed.groups.into_iter().filter_map(|(provider_id, name)| {
-        let accounts = &grounds.config.accounts;
-        let gid = ids::derive_gid(&provider_id, &accounts.gid_range, &accounts.id_key)?;
-        Some(GroupClaim { provider_id, name, gid })
-    });
-    Ok(Admitted { groups: groups.collect(), account: held.clone(), claims, known })
+    let mut admitted =
+        Admitted { groups: Vec::new(), account: held.clone(), claims, known, warnings: Vec::new() };
+    for (provider_id, name) in allowed.groups {
+        match group(provider_id, name, grounds)? {
+            Ok(group) => admitted.groups.push(group),
+            Err(name) => {
+                admitted.warnings.push(format!("group {name} is left out: another source has its gid"))
+            }
+        }
+    }
+    Ok(admitted)
+}
+
+/// A mapped group with its gid; `Err` if the gid is somebody else's. A group on record has its own.
+fn group(
+    provider_id: String,
+    name: GroupName,
+    grounds: &Grounds<'_>,
+) -> Result<Result<GroupClaim, GroupName>, LoginError> {
+    let accounts = &grounds.config.accounts;
+    let Some(gid) = ids::derive_gid(&provider_id, &accounts.gid_range, &accounts.id_key) else {
+        return Ok(Err(name));
+    };
+    if !grounds.store.knows_group(&provider_id)? && (grounds.id_is_taken)(gid.get())? {
+        return Ok(Err(name));
+    }
+    Ok(Ok(GroupClaim { provider_id, name, gid }))
 }
 
 /// The recorded account must be the held one; a row that nobody has confirmed gets no home that is there already.
-fn known_person(person: &Person, held: &Account, grounds: &Grounds<'_>) -> Result<Option<Known>, LoginError> {
+fn known_person(person: &Person, held: &Account) -> Result<Option<Known>, LoginError> {
     if !same(&person.account, held) {
         return Err(LoginError::IdentityChanged);
     }
     if person.state == RowState::Confirmed {
-        return Ok(Some(Known { groups: grounds.store.group_names(&held.name)? }));
+        return Ok(Some(Known));
     }
     no_home(held)?;
     Ok(None)
@@ -104,7 +130,7 @@ fn new_person(held: &Account, grounds: &Grounds<'_>) -> Result<(), LoginError> {
     let configured = grounds.config.mapping.group_map.values().map(|name| name.as_str());
     admissible::check(held.name.as_str(), grounds.local, configured).map_err(Absent::from)?;
     let uid = held.uid.get();
-    if (grounds.uid_is_taken)(uid)? {
+    if (grounds.id_is_taken)(uid)? {
         return Err(Absent::UidCollision { uid }.into());
     }
     no_home(held)

@@ -25,5 +25,5 @@ mod ffi;
 
 /// The machine's name service, for the admin command: the same calls as the module's.
 pub mod name_service {
-    pub use crate::ffi::names::{has_group, has_user, user_by_name};
+    pub use crate::ffi::names::{has_id, user_by_name};
 }

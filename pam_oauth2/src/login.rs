@@ -13,6 +13,7 @@ use crate::outcome::{LoginError, NotOurs};
 use shared::etc::LocalNames;
 use shared::identity::account::Account;
 use shared::store::Places;
+use shared::store::publish::{Inputs, PublishError};
 use std::path::{Path, PathBuf};
 
 /// Names of the rows that `oauth2ctl enable` makes to prove the stacks; nobody signs in as one.
@@ -49,6 +50,22 @@ impl Machine {
         }
     }
 
+    /// What a publication is made from, as it is now.
+    ///
+    /// # Errors
+    /// Configuration, /etc/passwd or /etc/group.
+    pub fn inputs(&self) -> Result<Inputs, PublishError> {
+        let config = self.load_config()?.config;
+        let local = LocalNames::read(&self.passwd, &self.group).map_err(PublishError::Etc)?;
+        Ok(Inputs { config, local })
+    }
+
+    /// Step 0 needs nothing but /etc/passwd.
+    fn is_local_user(&self, name: &str) -> Result<bool, LoginError> {
+        let passwd = std::fs::read(&self.passwd).map_err(LoginError::Etc)?;
+        Ok(LocalNames::parse(&passwd, b"").user(name).is_some())
+    }
+
     /// /etc/passwd and /etc/group.
     ///
     /// # Errors
@@ -72,6 +89,12 @@ impl Machine {
     pub fn prospective(&self, name: &str) -> Option<Account> {
         let parameters = known::parameters(self).ok().flatten()?;
         known::prospective_account(self, name, &self.local().ok()?, &parameters).ok()
+    }
+
+    /// Is there a parameter file of first logins that cannot be used?
+    #[must_use]
+    pub fn first_logins_are_damaged(&self) -> bool {
+        known::parameters(self).is_err()
     }
 
     fn nss_db(&self) -> &str {

@@ -85,6 +85,17 @@ fn id_lines(text: &[u8]) -> impl Iterator<Item = (String, u32)> + '_ {
     })
 }
 
+/// The ranges of subuid(5) or subgid(5), as (first, last): whoever has one *is* those ids in a container.
+#[must_use]
+pub fn subordinate_ranges(text: &str) -> Vec<(u32, u32)> {
+    let range = |line: &str| {
+        let mut numbers = line.split(':').skip(1).map(str::parse::<u32>);
+        let (first, count) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+        Some((first, first.saturating_add(count.checked_sub(1)?)))
+    };
+    text.lines().filter_map(range).collect()
+}
+
 /// The sources of one database of nsswitch.conf(5), in order, without their [actions].
 #[must_use]
 pub fn nsswitch_sources(text: &str, database: &str) -> Vec<String> {
@@ -118,6 +129,15 @@ mod tests {
         assert_eq!(names.user("ann").map(|line| line.uid), Some(1000));
         assert!(names.has_id(27) && names.has_id(0) && !names.has_id(1));
         assert_eq!(names.names().collect::<Vec<_>>(), ["root", "ann", "sudo"]);
+    }
+
+    #[test]
+    fn subordinate_ranges_are_first_and_last() {
+        let text = "ann:100000:65536\n1000:165536:1\nbad\nnone:5:0\nx:4294967290:99\n";
+        assert_eq!(
+            subordinate_ranges(text),
+            [(100_000, 165_535), (165_536, 165_536), (4_294_967_290, u32::MAX)]
+        );
     }
 
     #[test]

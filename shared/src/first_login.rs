@@ -50,10 +50,10 @@ pub struct FirstLogin {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FirstLoginError {
     /// Not the first line this version writes.
-    #[error("the parameter file of first logins has another format: run oauth2ctl publish")]
+    #[error("the parameter file of first logins has another format: run oauth2ctl enable sshd")]
     Format,
     /// A line is unknown, missing or has a bad value.
-    #[error("the parameter file of first logins is damaged at {0:?}: run oauth2ctl publish")]
+    #[error("the parameter file of first logins is damaged at {0:?}: run oauth2ctl enable sshd")]
     Line(String),
 }
 

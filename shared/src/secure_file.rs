@@ -136,8 +136,12 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), SecureFileErr
         .map_err(fail)?;
     // The umask of the host process is not ours to rely on.
     rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).map_err(|errno| fail(errno.into()))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(fail)?;
-    std::fs::rename(&beside, path).map_err(fail)?;
+    let written =
+        file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&beside, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&beside);
+    }
+    written.map_err(fail)?;
     sync_directory_of(path)
 }
 

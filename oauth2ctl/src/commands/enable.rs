@@ -5,30 +5,26 @@ use crate::failure::Failure;
 use crate::output::{changed, say};
 use pam_oauth2::login::Machine;
 use shared::clock::SystemClock;
-use shared::etc::nsswitch_sources;
-use shared::secure_file;
-use shared::store::Store;
-use shared::store::publish::{Inputs, Want, first_login_parameters, publish};
+use shared::config::Config;
+use shared::etc::{nsswitch_sources, subordinate_ranges};
+use shared::store::{Store, parameters};
 
 /// The stack that the proof is about (debian/pam-configs).
 const PROFILE: &str = "oauth2";
 
 pub(super) fn enable(machine: &Machine, drop_in: bool) -> Result<(), Failure> {
+    let clock = SystemClock::new();
     let config = machine.load_config()?.config;
-    name_service(machine)?;
-    if drop_in {
-        sshd::check()?;
-    }
     Store::migrate(&machine.places)?;
-    // An earlier proof says nothing about the stacks of now: until the new one holds, first logins are off.
-    remove_parameters(machine)?;
+    // An earlier proof says nothing about the machine of now: until the new one holds, first logins are off.
+    parameters::disable(&machine.places, &clock)?;
+    name_service(machine)?;
+    subordinate_ids(&config)?;
+    sshd::check()?;
     proof::prove(machine, &config)?;
     say("proved: the account stacks refuse whom nobody has verified, and admit who was");
-    let local = machine.local()?;
-    let inputs = Inputs { config: &config, local: &local };
-    let text = first_login_parameters(&inputs, PROFILE)?.to_text();
-    secure_file::replace(&machine.places.first_login, text.as_bytes(), 0o600)?;
-    publish(&machine.places, &inputs, Want::Rebuild, &SystemClock::new())?;
+    parameters::enable(&machine.places, &machine.inputs()?, PROFILE, &clock)?;
+    super::publish_now(machine)?;
     say(&format!("{}: written", machine.places.first_login.display()));
     if drop_in {
         sshd::write_drop_in(config.accounts.people_group.as_str())?;
@@ -42,7 +38,7 @@ pub(super) fn enable(machine: &Machine, drop_in: bool) -> Result<(), Failure> {
 }
 
 pub(super) fn disable(machine: &Machine) -> Result<(), Failure> {
-    let enabled = remove_parameters(machine)?;
+    let enabled = parameters::disable(&machine.places, &SystemClock::new())?;
     let dropped = sshd::remove_drop_in()?;
     if enabled || dropped {
         changed("first logins disabled service=sshd");
@@ -53,17 +49,23 @@ pub(super) fn disable(machine: &Machine) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `false` if there were none.
-fn remove_parameters(machine: &Machine) -> Result<bool, Failure> {
-    let path = &machine.places.first_login;
-    match std::fs::remove_file(path) {
-        Ok(()) => {
-            secure_file::sync_directory_of(path)?;
-            Ok(true)
+/// Whoever holds a range of subuid(5) is those ids in a container of their own.
+fn subordinate_ids(config: &Config) -> Result<(), Failure> {
+    let accounts = &config.accounts;
+    for (file, range, key) in
+        [("/etc/subuid", accounts.uid_range, "uid_range"), ("/etc/subgid", accounts.gid_range, "gid_range")]
+    {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let clash = subordinate_ranges(&text)
+            .into_iter()
+            .find(|(first, last)| *first <= range.last() && range.first() <= *last);
+        if let Some((first, last)) = clash {
+            return Err(Failure::Other(format!(
+                "{file} gives {first}-{last} away, which overlaps \"{key}\""
+            )));
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Failure::Other(format!("{}: {error}", path.display()))),
     }
+    Ok(())
 }
 
 /// Without these lines sshd could not resolve anybody of ours.

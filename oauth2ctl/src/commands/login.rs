@@ -11,7 +11,8 @@ use shared::clock::SystemClock;
 pub(super) fn run(machine: &Machine, name: String, record: bool) -> Result<(), Failure> {
     let clock = SystemClock::new();
     let mut host = Terminal { machine, name };
-    let mut store = StoreProvisioner { places: &machine.places, clock: &clock };
+    let load = || machine.inputs();
+    let mut store = StoreProvisioner { places: &machine.places, load: &load, clock: &clock };
     let mut dry = DryRun;
     let provisioner: &mut dyn Provisioner = if record { &mut store } else { &mut dry };
     let mut login = Login { machine, host: &mut host, connect: &login::https, clock: &clock, provisioner };

@@ -11,8 +11,9 @@ use crate::cli::{Cli, Command, Config, Disable, Enable, Store, User};
 use crate::failure::Failure;
 use crate::output::{changed, complain, say};
 use pam_oauth2::login::Machine;
-use shared::clock::SystemClock;
-use shared::store::publish::{self, Inputs, Want};
+use shared::clock::{Clock, SystemClock};
+use shared::store::Store as LiveStore;
+use shared::store::publish::{self, Want};
 
 /// Runs a command.
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
@@ -35,22 +36,33 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
 
 /// Publishes everything anew, with the configuration of now.
 fn publish(machine: &Machine) -> Result<(), Failure> {
-    publish_as(machine, Want::Rebuild)?;
+    let clock = SystemClock::new();
+    let loaded = machine.load_config()?;
+    loaded.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
+    // Rows that an `enable` left behind when it was killed.
+    let mut store = LiveStore::open(&machine.places)?;
+    if store.people()?.iter().any(|person| person.probe) {
+        store.set_probes(&[], clock.unix_seconds())?;
+    }
+    drop(store);
+    publish_now(machine)?;
+    if machine.first_logins_are_damaged() {
+        return Err(Failure::Other(format!(
+            "published; but {} is damaged or of another version: run oauth2ctl enable sshd",
+            machine.places.first_login.display()
+        )));
+    }
     say("published");
     Ok(())
 }
 
-fn publish_as(machine: &Machine, want: Want) -> Result<(), Failure> {
-    let loaded = machine.load_config()?;
-    loaded.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
-    let local = machine.local()?;
-    let inputs = Inputs { config: &loaded.config, local: &local };
-    publish::publish(&machine.places, &inputs, want, &SystemClock::new())?;
+fn publish_now(machine: &Machine) -> Result<(), Failure> {
+    publish::publish(&machine.places, &|| machine.inputs(), Want::Rebuild, &SystemClock::new())?;
     Ok(())
 }
 
 fn migrate(machine: &Machine) -> Result<(), Failure> {
-    let (_, applied) = shared::store::Store::migrate(&machine.places)?;
+    let (_, applied) = LiveStore::migrate(&machine.places)?;
     if applied == 0 {
         say("no change: the store has the schema of this version");
     } else {

@@ -2,7 +2,7 @@
 //! confirmed. A stack that does not ask our account phase either admits the first or refuses the second. A name that
 //! nobody knows would prove nothing: every stack refuses it.
 
-use super::publish_as;
+use super::publish_now;
 use crate::failure::Failure;
 use crate::pam;
 use pam_oauth2::login::{Machine, PROBE_PREFIX};
@@ -11,14 +11,16 @@ use shared::clock::{Clock, SystemClock};
 use shared::config::Config;
 use shared::identity::account::Account;
 use shared::identity::ids::derive_uid;
-use shared::store::publish::Want;
 use shared::store::{RowState, Store};
 use shared::types::{Gid, LoginName};
 use std::io::Read;
 use std::path::Path;
 
-/// Services whose account phase must hold; one without a file of its own is not installed.
-const SERVICES: [&str; 3] = ["sshd", "cron", "su"];
+/// Services whose account phase must hold, under the names of the distributions; one without a file is not installed.
+const SERVICES: [&str; 4] = ["sshd", "cron", "crond", "su"];
+
+/// Where libpam looks for them.
+const DIRECTORIES: [&str; 2] = ["/etc/pam.d", "/usr/lib/pam.d"];
 
 pub(super) fn prove(machine: &Machine, config: &Config) -> Result<(), Failure> {
     let probes = [(probe(config)?, RowState::Reserved), (probe(config)?, RowState::Confirmed)];
@@ -44,11 +46,11 @@ fn with_probes(
 
 fn set(machine: &Machine, probes: &[(Account, RowState)]) -> Result<(), Failure> {
     Store::open(&machine.places)?.set_probes(probes, SystemClock::new().unix_seconds())?;
-    publish_as(machine, Want::Rebuild)
+    publish_now(machine)
 }
 
 fn check(service: &str, reserved: &str, confirmed: &str) -> Result<(), Failure> {
-    if !Path::new("/etc/pam.d").join(service).exists() {
+    if !DIRECTORIES.iter().any(|directory| Path::new(directory).join(service).exists()) {
         return match service {
             "sshd" => {
                 Err(Failure::Other("/etc/pam.d/sshd does not exist: is OpenSSH's server installed?".into()))
@@ -88,8 +90,7 @@ fn probe(config: &Config) -> Result<Account, Failure> {
             .map_err(|error| Failure::Other(error.to_string()))?;
         let accounts = &config.accounts;
         let Some(uid) = derive_uid(&name, &accounts.uid_range, &accounts.id_key) else { continue };
-        let taken = name_service::has_user(uid.get()).unwrap_or(true)
-            || name_service::has_group(uid.get()).unwrap_or(true);
+        let taken = name_service::has_id(uid.get()).unwrap_or(true);
         if !taken {
             return Ok(Account {
                 gid: Gid::from(uid),

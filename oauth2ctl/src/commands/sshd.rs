@@ -16,6 +16,10 @@ pub(super) fn check() -> Result<(), Failure> {
     let output = output.map_err(|error| Failure::Other(format!("{SSHD}: {error}")))?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
+        // /run/sshd is made by the service: without it sshd says nothing about its configuration.
+        if stderr.contains("privilege separation directory") {
+            return Err(Failure::Other(format!("{}: start sshd once (systemctl start ssh)", stderr.trim())));
+        }
         return Err(Failure::Other(format!("sshd's configuration is faulty already: {}", stderr.trim())));
     }
     if String::from_utf8_lossy(&output.stdout).lines().any(|line| line == "usepam no") {

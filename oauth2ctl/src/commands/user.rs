@@ -4,7 +4,6 @@ use crate::failure::Failure;
 use crate::output::{actor, changed, say, table};
 use pam_oauth2::login::Machine;
 use shared::clock::{Clock, Day, SystemClock};
-use shared::store::publish::Want;
 use shared::store::{Person, Store};
 use shared::types::LoginName;
 
@@ -51,21 +50,36 @@ pub(super) fn show(machine: &Machine, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What cannot be published is not removed either; a removal that was cut short is published by saying it again.
 pub(super) fn remove(machine: &Machine, name: &str) -> Result<(), Failure> {
+    machine.load_config()?;
     let mut store = Store::open(&machine.places)?;
-    let person = find(&store, name)?;
+    let person = match find(&store, name) {
+        Err(Failure::NotFound(_)) if is_removed(&store, name)? => {
+            super::publish_now(machine)?;
+            say(&format!("no change: {name} was removed before"));
+            return Ok(());
+        }
+        found => found?,
+    };
     let account = &person.account;
     store.remove(&account.name, SystemClock::new().unix_seconds(), &actor())?;
     drop(store);
     changed(&format!("user removed user={} uid={}", account.name, account.uid));
-    super::publish_as(machine, Want::Rebuild).map_err(|failure| {
-        Failure::Other(format!(
-            "{name} is removed from the store, but not from the published database: {failure}"
-        ))
+    super::publish_now(machine).map_err(|failure| {
+        Failure::Other(format!("{name} is removed, but that is not published yet: {failure}. Say it again"))
     })?;
-    say(&format!("{} (uid {}) is removed; the name and the uid stay taken", account.name, account.uid));
+    say(&format!(
+        "{} (uid {}) is removed; the name, the uid and the person stay shut out",
+        account.name, account.uid
+    ));
     say(&format!("{} is kept: archive or delete it by hand", account.home));
     Ok(())
+}
+
+fn is_removed(store: &Store, name: &str) -> Result<bool, Failure> {
+    let Ok(name) = LoginName::parse(name) else { return Ok(false) };
+    Ok(store.tombstone(&name)?.is_some())
 }
 
 fn find(store: &Store, name: &str) -> Result<Person, Failure> {

@@ -17,6 +17,7 @@ use shared::clock::{Clock, SystemClock};
 use shared::text::log_value;
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
@@ -33,17 +34,24 @@ const SAME_TRY: Duration = Duration::from_secs(1);
 /// The verdict of the auth phase of this very handle.
 struct Verdict {
     reply: Reply,
+    user: String,
+    config: PathBuf,
     at: Instant,
 }
 
 impl PamHooks for Module {
     fn sm_authenticate(handle: &mut PamHandle, args: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         call(handle, &args, |handle, args| {
-            if let Some(reply) = earlier_verdict(handle) {
+            let user = PamHost::new(handle, flags).user().unwrap_or_default();
+            if let Some(reply) = earlier_verdict(handle, &user, args) {
                 return reply;
             }
             let reply = authenticate(handle, args, flags);
-            let _ = handle.set_data(VERDICT, Box::new(Verdict { reply, at: Instant::now() }));
+            if reply != Reply::NotOurs {
+                let config = args.config.clone();
+                let _ =
+                    handle.set_data(VERDICT, Box::new(Verdict { reply, user, config, at: Instant::now() }));
+            }
             reply
         })
     }
@@ -76,7 +84,10 @@ impl PamHooks for Module {
             let user = host.user().unwrap_or_default();
             match login::open_session(&Machine::this(args.config.clone()), &mut host, &Commands) {
                 Err(Exit::NotOurs(_)) => return Reply::NotOurs,
-                Err(Exit::Failed(error)) => log::warn!("home of {}: {error}", log_value(&user)),
+                Err(Exit::Failed(error)) => {
+                    log::error!("home of {}: {error}", log_value(&user));
+                    return Reply::Failed(error.class().0);
+                }
                 Ok(Err(error)) => log::warn!("home of {}: {error}", log_value(&user)),
                 Ok(Ok(HomeOutcome::Made)) => log::info!("home of {} made", log_value(&user)),
                 Ok(Ok(HomeOutcome::LeftAlone(why))) => {
@@ -117,17 +128,19 @@ fn call(
     reply.code()
 }
 
-fn earlier_verdict(handle: &PamHandle) -> Option<Reply> {
+fn earlier_verdict(handle: &PamHandle, user: &str, args: &Args) -> Option<Reply> {
     // SAFETY: only `sm_authenticate` above stores under this key, and only a Verdict.
     let verdict = unsafe { handle.get_data::<Verdict>(VERDICT) }.ok()?;
-    (verdict.at.elapsed() < SAME_TRY).then_some(verdict.reply)
+    let same = verdict.user == user && verdict.config == args.config && verdict.at.elapsed() < SAME_TRY;
+    same.then_some(verdict.reply)
 }
 
 fn authenticate(handle: &mut PamHandle, args: &Args, flags: PamFlag) -> Reply {
     let clock = SystemClock::new();
     let machine = Machine::this(args.config.clone());
     let mut host = PamHost::new(handle, flags);
-    let mut provisioner = StoreProvisioner { places: &machine.places, clock: &clock };
+    let load = || machine.inputs();
+    let mut provisioner = StoreProvisioner { places: &machine.places, load: &load, clock: &clock };
     let outcome = login::authenticate(
         &mut Login {
             machine: &machine,

@@ -64,7 +64,7 @@ impl Host for PamHost<'_> {
     }
 
     fn has_id(&self, id: u32) -> Result<bool, HostError> {
-        Ok(names::has_user(id)? || names::has_group(id)?)
+        names::has_id(id)
     }
 }
 

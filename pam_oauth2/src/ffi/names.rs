@@ -31,11 +31,15 @@ pub fn user_by_name(name: &str) -> Result<Option<Resolved>, HostError> {
     )
 }
 
-/// Does any source know a user with this number?
+/// Does any source know a user or a group with this number?
 ///
 /// # Errors
 /// [`HostError::NameService`].
-pub fn has_user(uid: u32) -> Result<bool, HostError> {
+pub fn has_id(id: u32) -> Result<bool, HostError> {
+    Ok(has_user(id)? || has_group(id)?)
+}
+
+fn has_user(uid: u32) -> Result<bool, HostError> {
     let found = lookup(
         // SAFETY: the pointers are `lookup`'s own and valid for the call.
         |entry, buffer, length, result| unsafe { libc::getpwuid_r(uid, entry, buffer, length, result) },
@@ -44,11 +48,7 @@ pub fn has_user(uid: u32) -> Result<bool, HostError> {
     Ok(found.is_some())
 }
 
-/// Does any source know a group with this number?
-///
-/// # Errors
-/// [`HostError::NameService`].
-pub fn has_group(gid: u32) -> Result<bool, HostError> {
+fn has_group(gid: u32) -> Result<bool, HostError> {
     let found = lookup(
         // SAFETY: the pointers are `lookup`'s own and valid for the call.
         |entry, buffer, length, result| unsafe { libc::getgrgid_r(gid, entry, buffer, length, result) },

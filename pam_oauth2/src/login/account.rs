@@ -5,7 +5,7 @@ use super::{Exit, Machine};
 use crate::host::Host;
 use crate::outcome::{Barred, LoginError, NotOurs};
 use shared::clock::Clock;
-use shared::snapshot::State;
+use shared::snapshot::{SnapshotError, State};
 use shared::types::is_login_name;
 
 /// May this person use the machine now?
@@ -14,18 +14,21 @@ use shared::types::is_login_name;
 /// Not our business, or why not.
 pub fn account(machine: &Machine, host: &mut dyn Host, clock: &dyn Clock) -> Result<(), Exit> {
     let name = host.user()?;
-    let local = machine.local()?;
-    if local.user(&name).is_some() {
+    if machine.is_local_user(&name)? {
         return Err(Exit::NotOurs(NotOurs::LocalUser));
     }
     if !is_login_name(name.as_bytes()) {
         return Err(Exit::NotOurs(NotOurs::Name));
     }
     match known::standing(machine, &name)? {
+        // Gone, though first logins are enabled (as far as the caller can see): not a machine without people.
+        None if machine.places.first_login.exists() => {
+            Err(LoginError::Snapshot(SnapshotError::Missing).into())
+        }
         None => Err(Exit::NotOurs(NotOurs::NotConfigured)),
         Some(Standing::Removed) => Err(LoginError::Barred(Barred::Removed).into()),
         Some(Standing::Row(row)) => Ok(check(&row, host, clock)?),
-        Some(Standing::Nobody) => nobody(machine, host, &name, &local),
+        Some(Standing::Nobody) => nobody(machine, host, &name),
     }
 }
 
@@ -57,14 +60,10 @@ fn is_fresh(row: &Row, today: u32, days: u32) -> bool {
 
 /// A name that is not published is ours only if the host resolved it to the entry that it *would* get: sshd let
 /// somebody in by a key whom nobody has verified. Only root's sshd sees such entries, and may read their parameters.
-fn nobody(
-    machine: &Machine,
-    host: &dyn Host,
-    name: &str,
-    local: &shared::etc::LocalNames,
-) -> Result<(), Exit> {
+fn nobody(machine: &Machine, host: &dyn Host, name: &str) -> Result<(), Exit> {
+    let local = machine.local()?;
     let Ok(Some(parameters)) = known::parameters(machine) else { return Err(Exit::NotOurs(NotOurs::Name)) };
-    let Ok(account) = known::prospective_account(machine, name, local, &parameters) else {
+    let Ok(account) = known::prospective_account(machine, name, &local, &parameters) else {
         return Err(Exit::NotOurs(NotOurs::Name));
     };
     match host.resolve(name)? {

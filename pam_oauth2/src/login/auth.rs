@@ -59,29 +59,23 @@ struct Held {
 pub fn authenticate(login: &mut Login<'_>, privileged: bool) -> Result<Admission, Exit> {
     let started = login.clock.monotonic();
     let name = login.host.user()?;
-    let local = login.machine.local()?;
-    not_ours_at_once(&name, &local, privileged)?;
-    let config = configuration(login.machine)?;
-    if !config.services.contains(&login.host.service()) {
-        return Err(Exit::NotOurs(NotOurs::Service));
-    }
-    let held = hold(login, &name, &local, &config)?;
-    let claims = sign_in(login, &config, &held, started)?;
-    let admitted = admit(login, &config, &local, &held.account, claims)?;
-    let provisioned = login.provisioner.provision(&admitted, &config, &local)?;
-    unchanged(login.host.resolve(&name)?.as_ref(), admitted.account())?;
-    Ok(Admission { account: admitted.account().clone(), provisioned })
-}
-
-/// Step 0: needs nothing but /etc/passwd.
-fn not_ours_at_once(name: &str, local: &LocalNames, privileged: bool) -> Result<(), Exit> {
-    if local.user(name).is_some() {
+    if login.machine.is_local_user(&name)? {
         return Err(Exit::NotOurs(NotOurs::LocalUser));
     }
     if !privileged {
         return Err(Exit::NotOurs(NotOurs::Unprivileged));
     }
-    Ok(())
+    let config = configuration(login.machine)?;
+    if !config.services.contains(&login.host.service()) {
+        return Err(Exit::NotOurs(NotOurs::Service));
+    }
+    let local = login.machine.local()?;
+    let held = hold(login, &name, &local, &config)?;
+    let claims = sign_in(login, &config, &held, started)?;
+    let admitted = admit(login, &config, &local, &held.account, claims)?;
+    let provisioned = login.provisioner.provision(&admitted, &config)?;
+    unchanged(login.host.resolve(&name)?.as_ref(), admitted.account())?;
+    Ok(Admission { account: admitted.account().clone(), provisioned })
 }
 
 /// Step 1.
@@ -99,7 +93,12 @@ fn configuration(machine: &Machine) -> Result<Config, Exit> {
 /// Step 2: which account the host holds for the name, or why it holds none.
 fn hold(login: &Login<'_>, typed: &str, local: &LocalNames, config: &Config) -> Result<Held, Exit> {
     let parse = if config.mapping.preserve_case { LoginName::parse } else { LoginName::parse_lower };
-    let name = parse(typed).map_err(Absent::from)?;
+    let name = match parse(typed) {
+        Ok(name) => name,
+        // CORP\john and the like: another source may know them.
+        Err(_) if login.host.resolve(typed)?.is_some() => return Err(Exit::NotOurs(NotOurs::Name)),
+        Err(error) => return Err(Absent::from(error).into()),
+    };
     if known::is_probe(name.as_str()) {
         return Err(LoginError::Barred(Barred::Probe).into());
     }
@@ -151,6 +150,7 @@ fn hold_prospective(
         Ok(account) if !resolved.is(&account) => Err(Exit::NotOurs(NotOurs::Name)),
         Ok(_) if parameters.config_digest != config.digest => Err(LoginError::ConfigChanged.into()),
         Ok(account) => Ok(Held { account, confirmed: false }),
+        Err(Absent::Unreadable) => Err(Absent::Unreadable.into()),
         // Somebody else's name service knows a name that could not be ours.
         Err(_) => Err(Exit::NotOurs(NotOurs::Name)),
     }
@@ -203,8 +203,8 @@ fn admit(
     claims: VerifiedClaims,
 ) -> Result<admission::Admitted, LoginError> {
     let store = Store::open(&login.machine.places)?;
-    let uid_is_taken = |uid| Ok(login.host.has_id(uid)?);
-    admission::admit(claims, held, &Grounds { config, local, store: &store, uid_is_taken: &uid_is_taken })
+    let id_is_taken = |id| Ok(login.host.has_id(id)?);
+    admission::admit(claims, held, &Grounds { config, local, store: &store, id_is_taken: &id_is_taken })
 }
 
 /// Step 10: what the host resolves now must be what it resolved then and what was recorded.

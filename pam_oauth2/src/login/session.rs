@@ -31,7 +31,7 @@ pub fn open_session(
 
 fn confirmed(machine: &Machine, host: &mut dyn Host) -> Result<known::Row, Exit> {
     let name = host.user()?;
-    if machine.local()?.user(&name).is_some() {
+    if machine.is_local_user(&name)? {
         return Err(Exit::NotOurs(NotOurs::LocalUser));
     }
     match known::standing(machine, &name)? {

@@ -9,8 +9,8 @@ use crate::provision::store::StoreProvisioner;
 use serde_json::{Value, json};
 use shared::clock::{Clock, SystemClock, TestClock};
 use shared::secure_file;
-use shared::store::publish::{Inputs, Want, first_login_parameters, publish};
-use shared::store::{Places, RowState, Store};
+use shared::store::publish::{Want, publish};
+use shared::store::{Places, RowState, Store, parameters};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
@@ -31,6 +31,8 @@ struct ScriptedHost<'a> {
     ids: Vec<u32>,
     /// How long the person takes to answer a prompt, on the script's clock.
     thinks: Option<(Script, std::time::Duration)>,
+    /// What happens while the person reads the code.
+    meanwhile: Option<fn(&Stage)>,
 }
 
 impl Stage {
@@ -76,18 +78,13 @@ impl Stage {
     }
 
     fn publish(&self) {
-        let config = self.machine.load_config().unwrap().config;
-        let local = self.machine.local().unwrap();
-        let inputs = Inputs { config: &config, local: &local };
-        publish(&self.machine.places, &inputs, Want::Rebuild, &SystemClock::new()).unwrap();
+        let load = || self.machine.inputs();
+        publish(&self.machine.places, &load, Want::Rebuild, &SystemClock::new()).unwrap();
     }
 
     fn enable(&self) {
-        let config = self.machine.load_config().unwrap().config;
-        let local = self.machine.local().unwrap();
-        let text =
-            first_login_parameters(&Inputs { config: &config, local: &local }, "oauth2").unwrap().to_text();
-        secure_file::replace(&self.machine.places.first_login, text.as_bytes(), 0o600).unwrap();
+        let inputs = self.machine.inputs().unwrap();
+        parameters::enable(&self.machine.places, &inputs, "oauth2", &SystemClock::new()).unwrap();
         self.publish();
     }
 
@@ -99,6 +96,7 @@ impl Stage {
             resolves: None,
             ids: Vec::new(),
             thinks: None,
+            meanwhile: None,
         }
     }
 
@@ -147,6 +145,9 @@ impl Host for ScriptedHost<'_> {
         if let Some((script, time)) = &self.thinks {
             script.clock().sleep(*time);
         }
+        if let Some(meanwhile) = self.meanwhile.filter(|_| part == "ABCD-EFGH") {
+            meanwhile(self.stage);
+        }
         answer
     }
 
@@ -192,7 +193,8 @@ fn claims(name: &str, subject: &str, groups: &[&str]) -> Value {
 
 fn run(stage: &Stage, host: &mut ScriptedHost<'_>, script: &Script) -> Result<Admission, Exit> {
     let clock = script.clock();
-    let mut provisioner = StoreProvisioner { places: &stage.machine.places, clock };
+    let load = || stage.machine.inputs();
+    let mut provisioner = StoreProvisioner { places: &stage.machine.places, load: &load, clock };
     let connect =
         |_: &shared::config::Provider| -> Box<dyn crate::oauth::Connect> { Box::new(script.clone()) };
     let mut login =
@@ -344,12 +346,62 @@ fn before_enable_and_after_a_change_of_the_configuration_no_stranger_gets_a_prom
 }
 
 #[test]
+fn a_login_that_began_before_a_change_of_the_configuration_undoes_nothing() {
+    let stage = Stage::new("");
+    sign_in(&stage, "ann", "s1", &[]).unwrap();
+    // While bob reads the code, the administrator shuts out everybody but bob, and publishes.
+    let mut host = stage.host("bob", first_prompts());
+    host.meanwhile = Some(|stage| {
+        stage.configure(r#", "allowed_users": ["bob"]"#);
+        stage.publish();
+    });
+    assert_eq!(reason(run(&stage, &mut host, &approved(claims("bob", "s2", &[])))), "config_changed");
+    assert_eq!(stage.account_reason("ann"), "not_allowed");
+}
+
+#[test]
+fn a_publication_that_fails_keeps_a_withdrawn_group_from_everybody() {
+    let stage = Stage::new("");
+    sign_in(&stage, "ann", "s1", &["s"]).unwrap();
+    let beside = stage.dir.path().join("state/nss.db.new");
+    std::fs::create_dir_all(beside.join("in the way")).unwrap();
+    assert_eq!(reason(sign_in(&stage, "ann", "s1", &[])), "publication");
+    assert_eq!(
+        reason(sign_in(&stage, "ann", "s1", &[])),
+        "publication",
+        "a second try grants it no more than the first"
+    );
+    std::fs::remove_dir_all(&beside).unwrap();
+    assert!(sign_in(&stage, "ann", "s1", &[]).is_ok());
+}
+
+#[test]
+fn a_store_that_counts_to_a_published_generation_again_publishes_whom_it_records() {
+    let stage = Stage::new("");
+    sign_in(&stage, "ann", "s1", &[]).unwrap();
+    stage.execute("DELETE FROM identity; UPDATE meta SET generation = generation - 1");
+    sign_in(&stage, "bob", "s2", &[]).unwrap();
+    assert!(stage.account("bob").is_ok());
+}
+
+#[test]
 fn a_name_that_another_source_serves_is_not_ours() {
     let stage = Stage::new("");
     let mut host = stage.host("zoe", Prompts::new());
     let other =
         Resolved { name: "zoe".into(), uid: 70_000, gid: 70_000, home: "/h".into(), shell: "/bin/sh".into() };
     host.resolves = Some(RefCell::new([Some(other)].into()));
+    let outcome = run(&stage, &mut host, &Script::new(vec![]));
+    assert!(matches!(outcome, Err(Exit::NotOurs(NotOurs::Name))), "{outcome:?}");
+    let mut host = stage.host(r"CORP\john", Prompts::new());
+    let john = Resolved {
+        name: "john".into(),
+        uid: 70_001,
+        gid: 70_001,
+        home: "/h".into(),
+        shell: "/bin/sh".into(),
+    };
+    host.resolves = Some(RefCell::new([Some(john)].into()));
     let outcome = run(&stage, &mut host, &Script::new(vec![]));
     assert!(matches!(outcome, Err(Exit::NotOurs(NotOurs::Name))), "{outcome:?}");
 }

@@ -5,7 +5,6 @@ pub mod store;
 use crate::admission::Admitted;
 use crate::outcome::LoginError;
 use shared::config::Config;
-use shared::etc::LocalNames;
 
 /// What was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,12 +25,7 @@ pub trait Provisioner {
     ///
     /// # Errors
     /// The person does not come in.
-    fn provision(
-        &mut self,
-        admitted: &Admitted,
-        config: &Config,
-        local: &LocalNames,
-    ) -> Result<Provisioned, LoginError>;
+    fn provision(&mut self, admitted: &Admitted, config: &Config) -> Result<Provisioned, LoginError>;
 }
 
 /// Writes nothing: the administrator's trial login.
@@ -39,12 +33,7 @@ pub trait Provisioner {
 pub struct DryRun;
 
 impl Provisioner for DryRun {
-    fn provision(
-        &mut self,
-        admitted: &Admitted,
-        _: &Config,
-        _: &LocalNames,
-    ) -> Result<Provisioned, LoginError> {
+    fn provision(&mut self, admitted: &Admitted, _: &Config) -> Result<Provisioned, LoginError> {
         Ok(Provisioned { first: admitted.known().is_none(), ..Provisioned::default() })
     }
 }

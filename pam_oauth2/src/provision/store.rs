@@ -1,53 +1,50 @@
-//! Provisioning by the store: record, publish.
+//! Provisioning by the store: record, publish, and see that it is published.
 
 use super::{Provisioned, Provisioner};
 use crate::admission::Admitted;
 use crate::outcome::LoginError;
 use shared::clock::Clock;
 use shared::config::Config;
-use shared::etc::LocalNames;
-use shared::store::publish::{Inputs, Want, publish};
+use shared::snapshot::{MappedFile, Snapshot, SnapshotError, State};
+use shared::store::publish::{Load, Want, publish};
 use shared::store::{Places, RecordError, Recorded, SignIn, Store};
+use shared::types::LoginName;
 
 /// Records sign-ins in the live store and publishes them.
 pub struct StoreProvisioner<'a> {
     /// Where the store is.
     pub places: &'a Places,
+    /// Reads configuration and local names as they are now.
+    pub load: Load<'a>,
     /// Time.
     pub clock: &'a dyn Clock,
 }
 
 impl Provisioner for StoreProvisioner<'_> {
-    fn provision(
-        &mut self,
-        admitted: &Admitted,
-        config: &Config,
-        local: &LocalNames,
-    ) -> Result<Provisioned, LoginError> {
+    fn provision(&mut self, admitted: &Admitted, config: &Config) -> Result<Provisioned, LoginError> {
+        // The person may have taken minutes. What was decided by an older configuration makes nobody new.
+        if admitted.known().is_none() && (self.load)()?.config.digest != config.digest {
+            return Err(LoginError::ConfigChanged);
+        }
+        let mut warnings = admitted.warnings().to_vec();
         let recorded = match self.record(admitted, config) {
             Ok(recorded) => recorded,
-            Err(error) => return unrecorded(admitted, error),
-        };
-        let mut provisioned = Provisioned {
-            first: admitted.known().is_none(),
-            added: recorded.added,
-            removed: recorded.removed,
-            warnings: recorded
-                .refused_groups
-                .iter()
-                .map(|group| format!("group {group} is left out: its name or gid is taken"))
-                .collect(),
-        };
-        let inputs = Inputs { config, local };
-        match publish(self.places, &inputs, Want::Generation(recorded.generation), self.clock) {
-            Ok(_) => Ok(provisioned),
-            // Rule 12: a returning person gets in, unless something was to be taken away.
-            Err(error) if !provisioned.first && provisioned.removed.is_empty() => {
-                provisioned.warnings.push(format!("not published: {error}"));
-                Ok(provisioned)
+            Err(RecordError::Store(error)) if self.grants_no_more_than(admitted) => {
+                warnings.push(format!("not recorded: {error}"));
+                return Ok(Provisioned { warnings, ..Provisioned::default() });
             }
-            Err(error) => Err(error.into()),
+            Err(error) => return Err(error.into()),
+        };
+        let groups = recorded.refused_groups.iter();
+        warnings.extend(groups.map(|group| format!("group {group} is left out: its name or gid is taken")));
+        if let Err(error) = self.publish(&recorded, admitted) {
+            if !self.grants_no_more_than(admitted) {
+                return Err(error);
+            }
+            warnings.push(format!("not published: {error}"));
         }
+        let first = admitted.known().is_none();
+        Ok(Provisioned { first, added: recorded.added, removed: recorded.removed, warnings })
     }
 }
 
@@ -64,15 +61,36 @@ impl StoreProvisioner<'_> {
             publish_day: config.policy.max_confirmation_age.is_some(),
         })
     }
+
+    /// A store that was restored from a backup may count to a generation that is published already, with other rows:
+    /// the person must be in the file, else it is made anew.
+    fn publish(&self, recorded: &Recorded, admitted: &Admitted) -> Result<(), LoginError> {
+        publish(self.places, self.load, Want::Generation(recorded.generation), self.clock)?;
+        let name = &admitted.account().name;
+        if published_gids(self.places, name)?.is_none() {
+            publish(self.places, self.load, Want::Rebuild, self.clock)?;
+        }
+        Ok(())
+    }
+
+    /// Rule 12: a full disk or a read-only file system must not keep out who was in before, unless what is published
+    /// still grants something that the provider has taken away. Only what is published counts: it is what `id` shows.
+    fn grants_no_more_than(&self, admitted: &Admitted) -> bool {
+        let Ok(Some(published)) = published_gids(self.places, &admitted.account().name) else { return false };
+        let Ok(inputs) = (self.load)() else { return false };
+        let accounts = &inputs.config.accounts;
+        let people = inputs.local.group(accounts.people_group.as_str()).map(|line| line.gid);
+        let people = people.unwrap_or(accounts.people_gid.get());
+        let granted =
+            |gid: &u32| *gid == people || admitted.groups().iter().any(|group| group.gid.get() == *gid);
+        admitted.known().is_some() && published.iter().all(granted)
+    }
 }
 
-/// A full disk or a read-only file system must not keep out who was in before (rule 12), as long as nothing that the
-/// store still grants has been taken away.
-fn unrecorded(admitted: &Admitted, error: RecordError) -> Result<Provisioned, LoginError> {
-    let (Some(known), RecordError::Store(_)) = (admitted.known(), &error) else { return Err(error.into()) };
-    let kept = |name: &String| admitted.groups().iter().any(|group| group.name.as_str() == name);
-    if !known.groups.iter().all(kept) {
-        return Err(error.into());
-    }
-    Ok(Provisioned { warnings: vec![format!("not recorded: {error}")], ..Provisioned::default() })
+/// The supplementary groups of a confirmed person, as published; `None` if they are not.
+fn published_gids(places: &Places, name: &LoginName) -> Result<Option<Vec<u32>>, SnapshotError> {
+    let file = MappedFile::open_owned_by(places.nss_db.to_str().unwrap_or_default(), places.owner)?;
+    let person = Snapshot::open(file.bytes())?.person_by_name(name.as_str().as_bytes())?;
+    let confirmed = person.filter(|person| person.state == State::Confirmed);
+    confirmed.map(|person| person.supplementary().collect()).transpose()
 }

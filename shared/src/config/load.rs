@@ -54,7 +54,7 @@ pub fn load(path: &Path, owner: u32, nsswitch: &str) -> Result<Loaded, ConfigErr
         ConfigError::File(SecureFileError::Missing(path)) => ConfigError::NotConfigured(path),
         error => error,
     })?;
-    for file in drop_ins(path) {
+    for file in drop_ins(path)? {
         raw::merge(&mut map, open.object(&file)?);
     }
     let mut fields = Fields::new(map.clone());
@@ -106,16 +106,24 @@ impl Files {
     }
 }
 
-/// `config.d/*.json` beside the configuration, sorted by name.
-fn drop_ins(path: &Path) -> Vec<PathBuf> {
-    let Some(directory) = path.parent().map(|parent| parent.join("config.d")) else { return Vec::new() };
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut files: Vec<PathBuf> = entries
-        .map(|entry| entry.path())
-        .filter(|file| file.extension().is_some_and(|e| e == "json"))
-        .collect();
+/// `config.d/*.json` beside the configuration, sorted by name. Only its absence means that there are none: a file that
+/// could not be seen may be the one that restricts who comes in.
+fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, SecureFileError> {
+    let directory = path.parent().unwrap_or(Path::new("/")).join("config.d");
+    let fail = |source| SecureFileError::Io { path: directory.clone(), source };
+    let entries = match std::fs::read_dir(&directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(fail)?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let file = entry.map_err(fail)?.path();
+        if file.extension().is_some_and(|extension| extension == "json") {
+            files.push(file);
+        }
+    }
     files.sort();
-    files
+    Ok(files)
 }
 
 /// SHA-256 over the merged JSON (whose keys serde_json keeps sorted) and the id key, which stands in another file.
@@ -124,5 +132,7 @@ fn digest(map: &Map<String, Value>, config: &Config) -> [u8; 32] {
     // A map of JSON values always serialises.
     hash.update(serde_json::to_vec(map).unwrap_or_default());
     hash.update(config.accounts.id_key.expose().unwrap_or_default());
+    // Its default depends on nsswitch.conf.
+    config.accounts.first_login.iter().for_each(|pattern| hash.update(format!("\n{pattern}")));
     hash.finalize().into()
 }

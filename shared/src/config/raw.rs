@@ -1,7 +1,10 @@
 //! The JSON text as typed fields. Every fault is collected, so that an administrator sees all of them at once; an
 //! unknown key is a fault that names the nearest known one.
 
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+use std::fmt;
 
 /// A fault in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -131,6 +134,13 @@ impl Fields {
         self.faults.push(Fault::Value { key: key.to_owned(), expected: expected.into() });
     }
 
+    /// Null where a list of who may come in is meant (a template with an undefined variable) must not let everybody in.
+    pub(super) fn refuse_null(&mut self, keys: &[&str]) {
+        for key in keys.iter().filter(|key| self.map.get(**key) == Some(&Value::Null)) {
+            self.faults.push(Fault::Value { key: (*key).to_owned(), expected: "a list, not null".into() });
+        }
+    }
+
     /// The value, with JSON null as absent (the earlier modules' example has nulls).
     fn value(&self, key: &str) -> Option<&Value> {
         self.map.get(key).filter(|value| !value.is_null())
@@ -226,15 +236,39 @@ fn is_text(text: &str) -> bool {
 
 /// Parses the text of one file into an object.
 pub(super) fn parse(text: &[u8]) -> Result<Map<String, Value>, Fault> {
-    let value: Value = serde_json::from_slice(text).map_err(|error| Fault::Json {
+    let object: UniqueKeys = serde_json::from_slice(text).map_err(|error| Fault::Json {
         line: error.line(),
         column: error.column(),
-        // serde_json's message ends in the position, and never quotes a value of ours but a type name.
         message: error.to_string().split(" at line").next().unwrap_or_default().to_owned(),
     })?;
-    match value {
-        Value::Object(map) => Ok(map),
-        _ => Err(Fault::Json { line: 1, column: 1, message: "the configuration must be an object".into() }),
+    Ok(object.0)
+}
+
+/// An object in which no key stands twice: which of two values counts would be a matter of luck.
+struct UniqueKeys(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for UniqueKeys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+        impl<'de> Visitor<'de> for Keys {
+            type Value = UniqueKeys;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<UniqueKeys, A::Error> {
+                let mut map = Map::new();
+                while let Some((key, value)) = access.next_entry::<String, Value>()? {
+                    if map.contains_key(&key) {
+                        return Err(A::Error::custom(format!("the key \"{key}\" stands twice")));
+                    }
+                    map.insert(key, value);
+                }
+                Ok(UniqueKeys(map))
+            }
+        }
+        deserializer.deserialize_map(Keys)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::raw::{Fault, Fields};
 use super::{Accounts, Config, CreateHome, Mapping, Messages, Policy, Prompt, Provider, Validation};
 use crate::etc::nsswitch_sources;
+use crate::identity::admissible::is_reserved;
 use crate::identity::ids::{GID_RANGE, IdKey, IdRange, UID_RANGE};
 use crate::secure_file::SecureFileError;
 use crate::types::{Gid, GroupName, Issuer, LoginName, Secret, Uid};
@@ -21,11 +22,12 @@ pub(super) fn config(
     mut read_secret: impl FnMut(&Path) -> Result<Vec<u8>, SecureFileError>,
     warnings: &mut Vec<String>,
 ) -> Option<Config> {
+    fields.refuse_null(&["allowed_groups", "allowed_users", "first_login"]);
     provisioning(fields);
     let provider = provider(fields, &mut read_secret, warnings);
     let mapping = mapping(fields);
     let policy = policy(fields, mapping.preserve_case);
-    let accounts = accounts(fields, nsswitch, &mut read_secret);
+    let accounts = accounts(fields, nsswitch, mapping.preserve_case, &mut read_secret);
     let prompt = prompt(fields, warnings);
     let services = fields.list("services").unwrap_or_else(|| vec!["sshd".into()]);
     let login_grace = Duration::from_secs(fields.number("login_grace", 30..=3600).unwrap_or(120));
@@ -208,6 +210,10 @@ fn group_map(fields: &mut Fields) -> BTreeMap<String, GroupName> {
     let mut map = BTreeMap::new();
     for (provider_id, value) in fields.object("group_map") {
         match value.as_str().map(GroupName::parse_lower) {
+            // sudo, wheel, docker …: sudoers and sshd_config give such names their power.
+            Some(Ok(name)) if is_reserved(name.as_str()) => fields.faults.push(Fault::NotSupported(format!(
+                "group_map: {name}, a name of a privileged group or of a service (allow_privileged_groups)"
+            ))),
             Some(Ok(name)) if !map.values().any(|other| *other == name) => {
                 map.insert(provider_id, name);
             }
@@ -238,6 +244,7 @@ fn policy(fields: &mut Fields, preserve_case: bool) -> Policy {
 fn accounts(
     fields: &mut Fields,
     nsswitch: &str,
+    preserve_case: bool,
     read_secret: &mut impl FnMut(&Path) -> Result<Vec<u8>, SecureFileError>,
 ) -> Option<Accounts> {
     let uid_range = range(fields, "uid_range", UID_RANGE);
@@ -268,7 +275,7 @@ fn accounts(
         uid_range,
         gid_range,
         id_key: id_key(fields, read_secret),
-        uid_overrides: uid_overrides(fields, &gid_range),
+        uid_overrides: uid_overrides(fields, &gid_range, preserve_case),
         home,
         shell,
         create_home: fields.word("create_home", &create).unwrap_or(CreateHome::Auto),
@@ -302,7 +309,8 @@ fn id_key(
     IdKey::default()
 }
 
-fn uid_overrides(fields: &mut Fields, gid_range: &IdRange) -> BTreeMap<LoginName, Uid> {
+fn uid_overrides(fields: &mut Fields, gid_range: &IdRange, preserve_case: bool) -> BTreeMap<LoginName, Uid> {
+    let parse = if preserve_case { LoginName::parse } else { LoginName::parse_lower };
     let mut overrides = BTreeMap::new();
     for (name, value) in fields.object("uid_overrides") {
         let uid = value.as_u64().and_then(|uid| u32::try_from(uid).ok()).and_then(|uid| Uid::new(uid).ok());
@@ -311,7 +319,7 @@ fn uid_overrides(fields: &mut Fields, gid_range: &IdRange) -> BTreeMap<LoginName
             let alone = IdRange::new(uid.get(), uid.get().saturating_add(1)).is_ok();
             alone && !gid_range.contains(uid.get()) && !overrides.values().any(|other| other == uid)
         });
-        match (LoginName::parse(&name), uid) {
+        match (parse(&name), uid) {
             (Ok(name), Some(uid)) => {
                 overrides.insert(name, uid);
             }

@@ -114,7 +114,13 @@ fn drop_ins_are_laid_over_the_configuration_in_the_order_of_their_names() {
 #[test]
 fn beside_another_directory_service_no_stranger_is_prospective_unasked() {
     let nsswitch = "passwd: files oauth2 sss\n";
-    assert!(load_texts(SMALL, &[], nsswitch).unwrap().config.accounts.first_login.is_empty());
+    let beside = load_texts(SMALL, &[], nsswitch).unwrap().config;
+    assert!(beside.accounts.first_login.is_empty());
+    assert_ne!(
+        beside.digest,
+        load_text(SMALL).unwrap().config.digest,
+        "strangers wait for the next publication"
+    );
     let asked = SMALL.replace('}', r#", "first_login": ["*"]}"#);
     assert_eq!(load_texts(&asked, &[], nsswitch).unwrap().config.accounts.first_login, ["*"]);
 }
@@ -134,8 +140,12 @@ fn two_secrets_two_scopes_and_two_domains_contradict_each_other() {
         (r#""username_map": "strip_domain", "domains": ["a", "b"]"#, "exactly one domain"),
         (r#""domains": ["a"]"#, "strip_domain"),
         (r#""group_map": {"a": "x", "b": "x"}"#, "a group name of its own"),
-        (r#""group_map": {"a": "oauth2-users"}"#, "people group"),
+        (r#""people_group": "our-people", "group_map": {"a": "our-people"}"#, "people group"),
         (r#""home": "/home""#, "{name}"),
+        (r#""group_map": {"a": "wheel"}"#, "privileged"),
+        (r#""allowed_groups": null"#, "not null"),
+        (r#""shell": "/bin/sh", "shell": "/bin/bash""#, "stands twice"),
+        (r#""uid_overrides": {"Ann": 70000}"#, "a uid of its own"),
         (r#""uid_overrides": {"ann": 70000, "bob": 70000}"#, "a uid of its own"),
     ];
     for (extra, part) in cases {

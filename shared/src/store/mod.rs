@@ -1,12 +1,15 @@
 //! The live store: SQLite, root only (design, section 6). Nobody but root's processes may ever open it; what others
 //! may know is published ([`publish`]).
 
+mod contents;
+pub mod parameters;
 mod people;
 pub mod publish;
 mod schema;
 mod sign_in;
 mod snapshot_file;
 
+pub use contents::LOCKED_SHELL;
 pub use people::{Person, RowState, Tombstone};
 pub use schema::VERSION;
 pub use sign_in::{GroupClaim, RecordError, Recorded, SignIn};
@@ -125,11 +128,16 @@ impl Store {
 fn connect(path: &Path) -> Result<Connection, StoreError> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    // SQLite would refuse a link anywhere on the way; only the directory itself was checked, and is root's own.
+    let canonical = path.parent().unwrap_or(Path::new("/")).canonicalize();
+    let directory = canonical.map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
+    let connection =
+        Connection::open_with_flags(directory.join(path.file_name().unwrap_or_default()), flags)?;
     connection.busy_timeout(BUSY)?;
+    // EXTRA syncs the directory after the journal is gone: a commit that was published must not be undone by a power cut.
     // temp_store: SQLite would otherwise look for a directory in the environment of the host process.
     connection.execute_batch(
-        "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; PRAGMA synchronous = FULL;",
+        "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; PRAGMA synchronous = EXTRA;",
     )?;
     Ok(connection)
 }

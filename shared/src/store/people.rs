@@ -103,17 +103,22 @@ pub(super) fn find(
     let mut statement = connection.prepare(&format!("SELECT {PERSON} WHERE {condition}"))?;
     let Some(person) = statement.query_row(values, person_row).optional()? else { return Ok(None) };
     let mut person = person?;
-    person.account.supplementary = gids_of(connection, person.id)?;
+    person.account.supplementary =
+        groups_of(connection, person.id)?.into_iter().map(|(_, gid)| gid).collect();
     Ok(Some(person))
 }
 
-/// Gids of a person's provider groups, ascending.
-pub(super) fn gids_of(connection: &Connection, identity: i64) -> Result<Vec<Gid>, StoreError> {
+/// (provider id, gid) of a person's provider groups, by gid.
+pub(super) fn groups_of(connection: &Connection, identity: i64) -> Result<Vec<(String, Gid)>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT gid FROM idp_group JOIN membership USING (provider_id) WHERE identity = ?1 ORDER BY gid",
+        "SELECT provider_id, gid FROM idp_group JOIN membership USING (provider_id) WHERE identity = ?1 ORDER BY gid",
     )?;
-    let gids = statement.query_map([identity], |row| row.get::<_, u32>(0))?;
-    gids.map(|gid| Gid::new(gid?).map_err(|_| StoreError::Damaged("gid"))).collect()
+    let mut rows = statement.query([identity])?;
+    let mut groups = Vec::new();
+    while let Some(row) = rows.next()? {
+        groups.push((row.get(0)?, Gid::new(row.get(1)?).map_err(|_| StoreError::Damaged("gid"))?));
+    }
+    Ok(groups)
 }
 
 impl Store {
@@ -146,7 +151,8 @@ impl Store {
         let mut people = Vec::new();
         for person in statement.query_map([], person_row)? {
             let mut person = person??;
-            person.account.supplementary = gids_of(&self.connection, person.id)?;
+            person.account.supplementary =
+                groups_of(&self.connection, person.id)?.into_iter().map(|(_, gid)| gid).collect();
             people.push(person);
         }
         Ok(people)
@@ -163,6 +169,23 @@ impl Store {
         )?;
         let names = statement.query_map([name.as_str()], |row| row.get(0))?;
         Ok(names.collect::<Result<_, _>>()?)
+    }
+
+    /// Provider ids of a person's groups.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn provider_ids(&self, person: &Person) -> Result<Vec<String>, StoreError> {
+        Ok(groups_of(&self.connection, person.id)?.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// Has a provider's group been recorded, with a gid of its own?
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn knows_group(&self, provider_id: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM idp_group WHERE provider_id = ?1";
+        Ok(self.connection.query_row(sql, [provider_id], |_| Ok(())).optional()?.is_some())
     }
 
     /// Who had this name before, if it was removed.

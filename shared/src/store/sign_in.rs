@@ -62,7 +62,9 @@ pub enum RecordError {
     #[error("the provider's subject is known here as {0} (oauth2ctl user rename)")]
     KnownAs(LoginName),
     /// The name, or its uid, belonged to somebody who was removed.
-    #[error("the name or its uid belonged to somebody who was removed (oauth2ctl user add)")]
+    #[error(
+        "the person was removed, or the name or its uid belonged to somebody who was (oauth2ctl user add)"
+    )]
     Tombstoned,
     /// The uid is somebody else's, or a group has the uid or the name.
     #[error("the uid is taken, or a group has the name: settle it with uid_overrides or in group_map")]
@@ -137,8 +139,10 @@ fn check_binding(
         return Err(RecordError::KnownAs(other.account.name));
     }
     let Some(person) = find(connection, "login_name = ?1", [name.as_str()])? else {
-        let tombstone = "SELECT 1 FROM tombstone WHERE login_name = ?1";
-        let removed = connection.query_row(tombstone, [name.as_str()], |_| Ok(())).optional()?;
+        // Nor may somebody who was removed come back under another name.
+        let tombstone = "SELECT 1 FROM tombstone WHERE login_name = ?1 OR (issuer = ?2 AND subject = ?3)";
+        let key = [name.as_str(), issuer.as_str(), subject.as_str()];
+        let removed = connection.query_row(tombstone, key, |_| Ok(())).optional()?;
         return if removed.is_some() { Err(RecordError::Tombstoned) } else { Ok(None) };
     };
     if person.probe || person.state == RowState::Locked {
@@ -295,8 +299,15 @@ impl Change<'_> {
 
     /// `false` if the gid or the name is somebody else's: the person comes in without the group.
     fn ensure_group(&mut self, group: &GroupClaim) -> Result<bool, StoreError> {
-        let known = "SELECT 1 FROM idp_group WHERE provider_id = ?1";
-        if self.connection.query_row(known, [&group.provider_id], |_| Ok(())).optional()?.is_some() {
+        let known = "SELECT name FROM idp_group WHERE provider_id = ?1";
+        let known: Option<String> =
+            self.connection.query_row(known, [&group.provider_id], |row| row.get(0)).optional()?;
+        if let Some(name) = known {
+            if name != group.name.as_str() {
+                // group_map has another name for it now; it stays the same group with the same gid.
+                let rename = "UPDATE OR IGNORE idp_group SET name = ?2 WHERE provider_id = ?1";
+                self.connection.execute(rename, params![group.provider_id, group.name.as_str()])?;
+            }
             return Ok(true);
         }
         let taken = "SELECT 1 FROM idp_group WHERE gid = ?1 OR name = ?2 \

@@ -1,12 +1,11 @@
 //! Store -> publication -> reader, in a temporary directory.
 
-use super::publish::{Inputs, LOCKED_SHELL, Published, Want, first_login_parameters, publish};
+use super::publish::{Inputs, Published, Want, publish};
 use super::*;
 use crate::clock::{Clock, Day, SystemClock};
 use crate::config::{self, Config};
 use crate::etc::LocalNames;
 use crate::identity::account::Account;
-use crate::secure_file;
 use crate::snapshot::{MappedFile, Snapshot, State};
 use crate::types::{Gid, GroupName, Issuer, LoginName, Subject, Uid};
 use std::path::PathBuf;
@@ -93,8 +92,11 @@ impl Machine {
     }
 
     fn publish(&self, want: Want) -> Published {
-        let inputs = Inputs { config: &self.config, local: &self.local };
-        publish(&self.places, &inputs, want, &SystemClock::new()).unwrap()
+        publish(&self.places, &|| Ok(self.inputs()), want, &SystemClock::new()).unwrap()
+    }
+
+    fn inputs(&self) -> Inputs {
+        Inputs { config: self.config.clone(), local: self.local.clone() }
     }
 
     fn open(&self) -> MappedFile {
@@ -221,6 +223,8 @@ fn a_removed_name_and_uid_stay_taken() {
     assert!(snapshot.group_by_name(b"idp-staff").unwrap().unwrap().members().unwrap().is_empty());
     assert!(matches!(m.sign_in("ann", 5000, "s1", &[]), Err(RecordError::Tombstoned)));
     assert!(matches!(m.sign_in("bob", 5000, "s2", &[]), Err(RecordError::Tombstoned)));
+    let renamed = m.sign_in("ann2", 5001, "s1", &[]);
+    assert!(matches!(renamed, Err(RecordError::Tombstoned)), "the person was removed, not the name");
 }
 
 #[test]
@@ -246,7 +250,7 @@ fn a_published_file_that_does_not_add_up_is_made_anew() {
 fn a_name_or_gid_of_the_machine_is_not_redefined() {
     let mut m = machine("");
     m.sign_in("ann", 5000, "s1", &[staff(6000)]).unwrap();
-    m.local = LocalNames::parse(b"ann:x:1000:1000::/:/bin/sh\n", b"idp-staff:x:99:\noauth2-users:x:998:\n");
+    m.local = LocalNames::parse(b"ann:x:5000:5000::/:/bin/sh\n", b"idp-staff:x:99:\noauth2-users:x:998:\n");
     m.publish(Want::Rebuild);
     let file = m.open();
     let snapshot = Snapshot::open(file.bytes()).unwrap();
@@ -256,6 +260,11 @@ fn a_name_or_gid_of_the_machine_is_not_redefined() {
     assert!(snapshot.group_by_name(b"oauth2-users").unwrap().is_none());
     assert_eq!(snapshot.header().unwrap().group_rows, 0);
     assert!(ann.supplementary().any(|gid| gid == Ok(998)), "membership goes by the machine's own gid");
+    m.local = LocalNames::parse(b"ann:x:1000:1000::/:/bin/sh\n", b"");
+    m.publish(Want::Rebuild);
+    let file = m.open();
+    let ann = Snapshot::open(file.bytes()).unwrap().person_by_name(b"ann").unwrap().unwrap();
+    assert_eq!(ann.supplementary().count(), 0, "a namesake with another uid inherits nothing");
 }
 
 #[test]
@@ -305,17 +314,34 @@ fn people_whom_the_policy_shuts_out_are_published_as_denied() {
 
 #[test]
 fn a_publication_refreshes_the_parameters_but_never_makes_them() {
-    let m = machine("");
+    let mut m = machine("");
     m.publish(Want::Rebuild);
     assert!(!m.places.first_login.exists());
-    let inputs = Inputs { config: &m.config, local: &m.local };
-    let mut old = first_login_parameters(&inputs, "oauth2").unwrap();
-    old.config_digest = [0; 32];
-    secure_file::replace(&m.places.first_login, old.to_text().as_bytes(), 0o600).unwrap();
+    parameters::enable(&m.places, &m.inputs(), "oauth2", &SystemClock::new()).unwrap();
+    m.config.accounts.shell = "/bin/zsh".into();
     m.publish(Want::Rebuild);
     let text = std::fs::read_to_string(&m.places.first_login).unwrap();
-    let new = crate::first_login::FirstLogin::parse(&text).unwrap();
-    assert_eq!(new.config_digest, m.config.digest);
+    assert_eq!(crate::first_login::FirstLogin::parse(&text).unwrap().shell, "/bin/zsh");
+    assert!(parameters::disable(&m.places, &SystemClock::new()).unwrap());
+    assert!(!parameters::disable(&m.places, &SystemClock::new()).unwrap());
+}
+
+#[test]
+fn a_group_that_was_taken_out_of_group_map_grants_nothing_from_the_next_publication_on() {
+    let mut m = machine("");
+    m.sign_in("ann", 5000, "s1", &[staff(6000)]).unwrap();
+    m.config.mapping.group_map.clear();
+    m.publish(Want::Rebuild);
+    let file = m.open();
+    let snapshot = Snapshot::open(file.bytes()).unwrap();
+    assert!(snapshot.group_by_name(b"idp-staff").unwrap().is_none());
+    let ann = snapshot.person_by_name(b"ann").unwrap().unwrap();
+    assert!(!ann.supplementary().any(|gid| gid == Ok(6000)));
+    m.config.mapping.group_map.insert("s".into(), GroupName::parse("renamed").unwrap());
+    m.publish(Want::Rebuild);
+    let file = m.open();
+    let renamed = Snapshot::open(file.bytes()).unwrap().group_by_name(b"renamed").unwrap().unwrap();
+    assert_eq!((renamed.gid, renamed.members().unwrap()), (6000, vec!["ann".to_owned()]));
 }
 
 #[test]

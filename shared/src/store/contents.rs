@@ -1,0 +1,257 @@
+//! The rows of the published database, and how they get into a file: patched into a copy, or written anew.
+
+use super::people::{PERSON, Person, RowState, groups_of, person_row};
+use super::publish::{Base, Inputs, PublishError, Published};
+use super::snapshot_file::{HeaderRow, PublishedPerson, SnapshotFile, WriteError};
+use super::{Store, StoreError, parameters};
+use crate::identity::policy;
+use crate::snapshot::State;
+use crate::types::Gid;
+use rusqlite::Connection;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Shell of a locked row: it does not exist, so that sshd refuses the person even where PAM is not asked.
+pub const LOCKED_SHELL: &str = "/nonexistent/oauth2-locked";
+
+/// What the store, the configuration and the machine's own names make of the published database.
+pub(super) struct Contents<'a> {
+    store: &'a Store,
+    inputs: &'a Inputs,
+    people_gid: Gid,
+    beside: PathBuf,
+}
+
+impl<'a> Contents<'a> {
+    pub(super) fn new(store: &'a Store, inputs: &'a Inputs, beside: PathBuf) -> Result<Self, PublishError> {
+        Ok(Self { store, inputs, people_gid: parameters::people_gid(inputs)?, beside })
+    }
+
+    /// The temporary file.
+    pub(super) fn beside(&self) -> &Path {
+        &self.beside
+    }
+
+    fn connection(&self) -> &Connection {
+        &self.store.connection
+    }
+
+    fn write_error(&self, error: &WriteError) -> PublishError {
+        PublishError::Write { path: self.beside.clone(), message: error.to_string() }
+    }
+
+    pub(super) fn header_row(&self) -> Result<(HeaderRow, i64), PublishError> {
+        let sql = "SELECT store_id, generation, rebuild_generation FROM meta";
+        let (store_id, generation, rebuild) =
+            self.connection().query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let config = &self.inputs.config;
+        let row = HeaderRow {
+            store_id,
+            generation,
+            inputs_digest: inputs_digest(self.inputs),
+            max_confirmation_age: config.policy.max_confirmation_age,
+            services: config.services.join(" "),
+        };
+        Ok((row, rebuild))
+    }
+
+    pub(super) fn patch_or_rebuild(
+        &self,
+        nss_db: &Path,
+        base: &Base,
+        row: &HeaderRow,
+    ) -> Result<Published, PublishError> {
+        match self.patch(nss_db, base, row) {
+            Ok(true) => Ok(Published::Patched),
+            // The old file is not what the store says it is, or has no room: start anew.
+            Ok(false) | Err(WriteError::BucketFull | WriteError::Sqlite(_)) => self.rebuild(row),
+            Err(error) => Err(self.write_error(&error)),
+        }
+    }
+
+    /// `false` when the patched copy does not add up to the store.
+    fn patch(&self, nss_db: &Path, base: &Base, row: &HeaderRow) -> Result<bool, WriteError> {
+        remove(&self.beside)?;
+        std::fs::copy(nss_db, &self.beside)?;
+        let file = SnapshotFile::open_copy(&self.beside, base.hash_key)?;
+        self.write_tombstones(&file, base.generation)?;
+        self.write_people(&file, base.generation)?;
+        self.write_groups(&file, base.generation)?;
+        let Some(counts) = file.counts()? else { return Ok(false) };
+        if counts != self.expected_counts()? {
+            return Ok(false);
+        }
+        file.finish(&self.beside, row, counts)?;
+        Ok(true)
+    }
+
+    pub(super) fn rebuild(&self, row: &HeaderRow) -> Result<Published, PublishError> {
+        let mut result = Err(WriteError::BucketFull);
+        // A full bucket is a matter of luck: each try draws another key.
+        for _ in 0..4 {
+            result = self.build(row);
+            if !matches!(result, Err(WriteError::BucketFull)) {
+                break;
+            }
+        }
+        result.map(|()| Published::Rebuilt).map_err(|error| self.write_error(&error))
+    }
+
+    fn build(&self, row: &HeaderRow) -> Result<(), WriteError> {
+        remove(&self.beside)?;
+        let file = SnapshotFile::create(&self.beside)?;
+        let people_group = self.inputs.config.accounts.people_group.as_str();
+        if self.inputs.local.group(people_group).is_none() {
+            // Everybody is in it; a list of everybody would be read by every `ls -l` of a group file.
+            file.put_group(self.people_gid.get(), people_group, 0, &[])?;
+        }
+        self.write_people(&file, -1)?;
+        self.write_groups(&file, -1)?;
+        self.write_tombstones(&file, -1)?;
+        let counts = self.expected_counts()?;
+        file.finish(&self.beside, row, counts)
+    }
+
+    /// Rows that a complete file has in `passwd` and `grp`.
+    fn expected_counts(&self) -> Result<(i64, i64), WriteError> {
+        let people = self.connection().query_row("SELECT count(*) FROM identity", [], |row| row.get(0))?;
+        let mut groups: i64 = 0;
+        let mut statement = self.connection().prepare("SELECT provider_id, gid FROM idp_group")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            groups += i64::from(self.served_name(&row.get::<_, String>(0)?, row.get(1)?).is_some());
+        }
+        let people_group = self.inputs.config.accounts.people_group.as_str();
+        Ok((people, groups + i64::from(self.inputs.local.group(people_group).is_none())))
+    }
+
+    /// A name or gid of /etc/group is never redefined.
+    fn is_free(&self, name: &str, gid: u32) -> bool {
+        let local = &self.inputs.local.group;
+        !local.iter().any(|line| line.name == name || line.gid == gid)
+    }
+
+    /// The name under which a provider's group is served. `group_map` of now decides: what was taken out of it grants
+    /// nothing any more, whatever the store remembers.
+    fn served_name(&self, provider_id: &str, gid: u32) -> Option<&str> {
+        let name = self.inputs.config.mapping.group_map.get(provider_id)?.as_str();
+        self.is_free(name, gid).then_some(name)
+    }
+
+    fn write_people(&self, file: &SnapshotFile, after: i64) -> Result<(), WriteError> {
+        let sql = format!("SELECT {PERSON} WHERE generation > ?1 ORDER BY uid");
+        let mut statement = self.connection().prepare(&sql)?;
+        for person in statement.query_map([after], person_row)? {
+            let person = person?.map_err(into_write)?;
+            file.put_person(&self.published(&person)?)?;
+        }
+        Ok(())
+    }
+
+    fn published<'p>(&self, person: &'p Person) -> Result<PublishedPerson<'p>, WriteError> {
+        let account = &person.account;
+        let (name, uid) = (account.name.as_str(), account.uid.get());
+        let local = &self.inputs.local;
+        let namesake = local.user(name);
+        let visible = namesake.is_none();
+        let private_group = visible && self.is_free(name, uid);
+        let denied = !person.probe && !policy::permits_user(&account.name, &self.inputs.config);
+        let state = match person.state {
+            RowState::Locked => State::Locked,
+            _ if denied => State::Denied,
+            RowState::Reserved => State::Reserved,
+            RowState::Confirmed => State::Confirmed,
+        };
+        Ok(PublishedPerson {
+            name,
+            uid,
+            gid: account.gid.get(),
+            gecos: &account.gecos,
+            home: &account.home,
+            shell: if state == State::Locked { LOCKED_SHELL } else { &account.shell },
+            state,
+            confirmed_day: person.confirmed_day.map(|day| day.0),
+            expires_day: person.expires_day.map(|day| day.0),
+            visible,
+            private_group,
+            // A user of /etc/passwd who only has the same name inherits nothing.
+            supplementary: match namesake {
+                Some(line) if line.uid != uid => Vec::new(),
+                _ => self.supplementary(person)?,
+            },
+        })
+    }
+
+    /// The people group and the served provider groups, packed.
+    fn supplementary(&self, person: &Person) -> Result<Vec<u8>, WriteError> {
+        let groups = groups_of(self.connection(), person.id).map_err(into_write)?;
+        let served = groups.iter().filter(|(id, gid)| self.served_name(id, gid.get()).is_some());
+        let mut gids: BTreeSet<u32> = served.map(|(_, gid)| gid.get()).collect();
+        gids.insert(self.people_gid.get());
+        gids.remove(&person.account.gid.get());
+        Ok(gids.into_iter().flat_map(u32::to_be_bytes).collect())
+    }
+
+    fn write_groups(&self, file: &SnapshotFile, after: i64) -> Result<(), WriteError> {
+        let mut statement =
+            self.connection().prepare("SELECT provider_id, gid FROM idp_group WHERE generation > ?1")?;
+        let mut members = self.connection().prepare(
+            "SELECT login_name FROM identity JOIN membership ON identity = id WHERE provider_id = ?1 ORDER BY login_name",
+        )?;
+        let mut rows = statement.query([after])?;
+        while let Some(row) = rows.next()? {
+            let (id, gid): (String, u32) = (row.get(0)?, row.get(1)?);
+            let Some(name) = self.served_name(&id, gid) else { continue };
+            let (mut count, mut packed) = (0_u32, Vec::new());
+            for member in members.query_map([&id], |row| row.get::<_, String>(0))? {
+                packed.extend_from_slice(member?.as_bytes());
+                packed.push(0);
+                count = count.saturating_add(1);
+            }
+            file.put_group(gid, name, count, &packed)?;
+        }
+        Ok(())
+    }
+
+    fn write_tombstones(&self, file: &SnapshotFile, after: i64) -> Result<(), WriteError> {
+        let mut statement =
+            self.connection().prepare("SELECT login_name, uid FROM tombstone WHERE generation > ?1")?;
+        let mut rows = statement.query([after])?;
+        while let Some(row) = rows.next()? {
+            let (name, uid): (String, u32) = (row.get(0)?, row.get(1)?);
+            file.remove_person(uid, &name)?;
+            file.put_tombstone(&name, uid)?;
+        }
+        Ok(())
+    }
+}
+
+/// A damaged row of the store, met while writing.
+fn into_write(error: StoreError) -> WriteError {
+    match error {
+        StoreError::Sqlite(error) => WriteError::Sqlite(error),
+        error => WriteError::Io(io::Error::other(error)),
+    }
+}
+
+/// SHA-256 of everything besides the store that decides what is published.
+fn inputs_digest(inputs: &Inputs) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(inputs.config.digest);
+    let users = inputs.local.passwd.iter().map(|line| ("u", &line.name, line.uid));
+    let groups = inputs.local.group.iter().map(|line| ("g", &line.name, line.gid));
+    for (kind, name, id) in users.chain(groups) {
+        // No name of passwd(5) or group(5) holds a newline.
+        hash.update(format!("{kind}{id}:{name}\n"));
+    }
+    hash.finalize().into()
+}
+
+fn remove(path: &Path) -> Result<(), WriteError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
