@@ -23,7 +23,7 @@ MODULE = "/usr/lib/x86_64-linux-gnu/security/pam_oauth2_device.so"
 
 LOCAL_PASSWORD = "local-Secret-1"
 ROOT_PASSWORD = "root-Secret-1"
-ROOT_KEY = "/root/key"
+ROOT_KEY = "/srv/key"
 
 ID_TOKEN = {
     "client_id": "linux-login",
@@ -95,8 +95,8 @@ def _add_local_people(sandbox):
     sandbox.run("chpasswd", input=f"localu:{LOCAL_PASSWORD}\nroot:{ROOT_PASSWORD}\n")
     sandbox.write("/etc/sudoers.d/localu", "localu ALL=(ALL) ALL\n", 0o440)
     sandbox.run(
-        f"mkdir -m 700 -p /root/.ssh && ssh-keygen -q -t ed25519 -N '' -f {ROOT_KEY}"
-        f" && cp {ROOT_KEY}.pub /root/.ssh/authorized_keys"
+        f"mkdir -m 700 -p ~/.ssh && ssh-keygen -q -t ed25519 -N '' -f {ROOT_KEY}"
+        f" && cp {ROOT_KEY}.pub ~/.ssh/authorized_keys"
     )
 
 
