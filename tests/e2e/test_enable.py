@@ -30,6 +30,15 @@ def test_enabling_lets_strangers_in_and_disabling_ends_that(fresh):
     assert fresh.person.login_again("ann", command="id -un").output.strip() == "ann"
 
 
+def test_a_sshd_that_does_not_ask_pam_is_not_enabled_and_what_was_enabled_ends(fresh):
+    product.enable(fresh.sandbox)
+    fresh.sandbox.run("sed -i 's/^UsePAM yes/UsePAM no/' /etc/ssh/sshd_config")
+    done = fresh.sandbox.run("oauth2ctl enable sshd --no-drop-in", check=False)
+    assert done.returncode == 1
+    assert "UsePAM" in done.stderr
+    assert not fresh.sandbox.succeeds(["test", "-e", product.PARAMETERS])
+
+
 def test_enabling_twice_is_the_same_as_once(fresh):
     product.enable(fresh.sandbox)
     product.enable(fresh.sandbox)
