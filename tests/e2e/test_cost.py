@@ -1,6 +1,6 @@
-"""What a login costs: memory and threads while it waits, handshakes, time after the approval.
+"""What a login costs: memory and threads while it waits, TLS handshakes.
 
-Each figure is held to its bound and written to target/measurements.json for the record.
+Each figure is held to its bound and written to target/measurements.json for the record. Times are bench/login's matter.
 """
 
 import json
@@ -14,7 +14,6 @@ from rig.product import REPOSITORY
 
 MAX_PRIVATE_KIB = 2048  # what the earlier Rust module with libcurl took
 MAX_HANDSHAKES = 2
-MAX_SECONDS = 1.0  # with an interval of 1 s the first poll finds the approval
 
 
 @pytest.fixture(scope="module", params=["id_token", "introspection"])
@@ -37,7 +36,7 @@ def test_the_waiting_child_is_small_and_has_one_thread(machine):
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first-login", "second-login"])
-def test_a_login_takes_two_handshakes_at_most_and_ends_soon_after_the_approval(machine, first):
+def test_a_login_takes_two_handshakes_at_most_and_one_poll_after_the_approval(machine, first):
     watch = machine.watch()
     with machine.person.ssh("bea", "true") as terminal:
         prompt = machine.person.read_prompt(terminal, gate=first)
@@ -49,12 +48,10 @@ def test_a_login_takes_two_handshakes_at_most_and_ends_soon_after_the_approval(m
     figures = {
         "handshakes": machine.provider.handshakes() - by_browser,
         "requests": watch.requests(),
-        "seconds_from_enter_to_the_end": round(ended.seconds, 3),
     }
     _record(machine, "first login" if first else "second login", figures)
     assert figures["handshakes"] <= MAX_HANDSHAKES
     assert figures["requests"].count("/token") == 1
-    assert ended.seconds < MAX_SECONDS + 1
 
 
 def _waiting_child(machine, name, pattern):
