@@ -76,6 +76,11 @@ pub trait Host {
     /// Address or name of the remote side, as the host knows it.
     fn rhost(&self) -> Option<String>;
 
+    /// Can this host show a prompt at all, as far as can be told without showing one?
+    fn can_prompt(&self) -> bool {
+        true
+    }
+
     /// Tells the person something. Whether they see it is the host's matter.
     fn show(&mut self, text: &str);
 

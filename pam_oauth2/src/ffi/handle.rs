@@ -6,6 +6,23 @@ use pam::constants::{PAM_ERROR_MSG, PAM_PROMPT_ECHO_ON, PamFlag};
 use pam::conv::Conv;
 use pam::items::{RHost, Service};
 use pam::module::PamHandle;
+use std::ffi::{c_int, c_void};
+use std::ptr;
+
+/// Item type PAM_CONV (pam_get_item(3)).
+const PAM_CONV: c_int = 5;
+
+/// struct pam_conv (pam_conv(3)). Only looked at: the conversation itself goes through pam-bindings.
+#[repr(C)]
+struct RawConversation {
+    call: *const c_void,
+    data: *const c_void,
+}
+
+#[link(name = "pam")]
+unsafe extern "C" {
+    fn pam_get_item(handle: *const PamHandle, item: c_int, value: *mut *const c_void) -> c_int;
+}
 
 /// PAM_SILENT of pam_authenticate(3): no messages.
 const SILENT: PamFlag = 0x8000;
@@ -37,6 +54,13 @@ impl Host for PamHost<'_> {
         Some(rhost.to_string_lossy().into_owned()).filter(|rhost| !rhost.is_empty())
     }
 
+    /// sshd's `password` method answers nothing but password prompts. Its conversation, unlike the one of
+    /// keyboard-interactive, comes without data of its own (OpenSSH auth-pam.c, `passwd_conv`); seen here, a password
+    /// that somebody typed costs the provider nothing, and nobody gets a code that no one can read.
+    fn can_prompt(&self) -> bool {
+        !(is_sshd() && self.conversation_is_bare())
+    }
+
     fn show(&mut self, text: &str) {
         if self.silent {
             return;
@@ -66,6 +90,22 @@ impl Host for PamHost<'_> {
     fn has_id(&self, id: u32) -> Result<bool, HostError> {
         names::has_id(id)
     }
+}
+
+impl PamHost<'_> {
+    fn conversation_is_bare(&self) -> bool {
+        let mut item = ptr::null();
+        // SAFETY: the handle is that of the running call; `item` is valid for the write.
+        let result = unsafe { pam_get_item(self.handle, PAM_CONV, &mut item) };
+        // SAFETY: on success a PAM_CONV item that is not null points to a struct pam_conv, which libpam keeps.
+        result == 0 && !item.is_null() && unsafe { (*item.cast::<RawConversation>()).data.is_null() }
+    }
+}
+
+/// Is this process one of OpenSSH's servers (also while its file is being replaced by an upgrade)?
+fn is_sshd() -> bool {
+    let program = std::fs::read_link("/proc/self/exe").unwrap_or_default();
+    program.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"sshd"))
 }
 
 /// Gives free heap back to the system: a person may take minutes, and hundreds may be waiting.

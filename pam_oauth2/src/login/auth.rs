@@ -3,7 +3,7 @@
 use super::known::{self, Row, Standing};
 use super::{Exit, Machine};
 use crate::admission::{self, Grounds};
-use crate::host::{Answer, Host, Resolved};
+use crate::host::{Answer, Host, HostError, Resolved};
 use crate::oauth::{
     Connect, ExpiredBy, HttpsConnector, Provider, ProviderError, Roots, Settings, Validation, VerifiedClaims,
 };
@@ -168,6 +168,9 @@ fn sign_in(
         user: held.account.name.to_string(),
         rhost: login.host.rhost(),
     };
+    if !login.host.can_prompt() {
+        return Err(HostError::NoPrompt.into());
+    }
     let grace = started.saturating_add(config.login_grace.saturating_sub(MARGIN));
     if !held.confirmed {
         enter(login.host, &prompt::gate(&occasion))?;

@@ -29,6 +29,10 @@ const SYSTEM_ROOTS: [&str; 3] =
 /// Largest file of certificates that is read. Debian's has 220 KiB.
 const ROOTS_LIMIT: u64 = 4 * 1024 * 1024;
 
+/// How long an idle connection is used again: less than servers keep one (Node.js: five seconds), so that a poll does
+/// not meet one that is being closed.
+const IDLE: Duration = Duration::from_secs(3);
+
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -67,6 +71,7 @@ impl Connect for HttpsConnector {
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(self.timeout)
             .pool_max_idle_per_host(1)
+            .pool_idle_timeout(IDLE)
             // Endpoint lets plain HTTP pass for this name: make sure that it is this machine, whatever a resolver says.
             .resolve_to_addrs(
                 "localhost",
