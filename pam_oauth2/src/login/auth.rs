@@ -5,7 +5,7 @@ use super::{Exit, Machine};
 use crate::admission::{self, Grounds};
 use crate::host::{Answer, Host, HostError, Resolved};
 use crate::oauth::{
-    Connect, ExpiredBy, HttpsConnector, Provider, ProviderError, Roots, Settings, Validation, VerifiedClaims,
+    Connect, ExpiredBy, HttpsConnector, Provider, ProviderError, Roots, Settings, VerifiedClaims,
 };
 use crate::outcome::{Barred, LoginError, NotOurs};
 use crate::prompt::{self, Occasion};
@@ -225,10 +225,7 @@ fn settings(config: &Config) -> Settings {
         token_url: provider.token_url.clone(),
         introspection_url: provider.introspection_url.clone(),
         scopes: provider.scopes.clone(),
-        validation: match provider.validation {
-            config::Validation::IdToken => Validation::IdToken,
-            config::Validation::Introspection => Validation::Introspection,
-        },
+        validation: provider.validation,
         username_claims: config.mapping.username_claims.clone(),
         groups_claim: config.mapping.groups_claim.clone(),
         subject_from_username: config.mapping.subject_from_username,

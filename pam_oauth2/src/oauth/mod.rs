@@ -37,6 +37,7 @@ pub use introspection::IntrospectionFault;
 pub use provider::Provider;
 pub use verified::{ClaimFault, VerifiedClaims};
 
+pub use shared::config::Validation;
 use shared::types::{Issuer, Secret};
 
 /// What the configuration says about the provider.
@@ -64,13 +65,4 @@ pub struct Settings {
     pub groups_claim: String,
     /// Introspection only: an answer without `sub` is about the person its username names.
     pub subject_from_username: bool,
-}
-
-/// What proves who signed in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Validation {
-    /// The signature on the id_token.
-    IdToken,
-    /// The provider's answer about the access token.
-    Introspection,
 }

@@ -1,6 +1,7 @@
 //! The configuration: [`raw`] is the JSON, [`Config`] what it means, every default resolved and every value typed.
 
 mod load;
+mod provider;
 mod raw;
 mod resolve;
 
