@@ -39,6 +39,29 @@ def test_a_sshd_that_does_not_ask_pam_is_not_enabled_and_what_was_enabled_ends(f
     assert not fresh.sandbox.succeeds(["test", "-e", product.PARAMETERS])
 
 
+def test_the_drop_in_turns_keyboard_interactive_on_for_our_people_alone(fresh):
+    run = fresh.sandbox.run
+    run("sed -i 's/^KbdInteractiveAuthentication .*/KbdInteractiveAuthentication no/' /etc/ssh/sshd_config")
+    before = fresh.sandbox.output("ls /etc/ssh/sshd_config.d; cat /etc/ssh/sshd_config")
+    assert "systemctl reload ssh" in run("oauth2ctl enable sshd").stdout
+
+    def interactive(name):
+        return fresh.sandbox.output(f"sshd -T -C user={name},host=h,addr=192.0.2.1 | grep ^kbdinteractive")
+
+    # A name that nobody has seen is in the group already: sshd resolves it as it will at the first login.
+    assert interactive("a-stranger").endswith("yes")
+    assert interactive("localu").endswith("no") and interactive("root").endswith("no")
+    run("oauth2ctl disable sshd")
+    assert fresh.sandbox.output("ls /etc/ssh/sshd_config.d; cat /etc/ssh/sshd_config") == before
+    assert interactive("a-stranger").endswith("no")
+
+
+def test_a_range_that_a_subordinate_range_overlaps_is_not_enabled(fresh):
+    fresh.sandbox.run("echo localu:1879048192:65536 > /etc/subuid")
+    done = fresh.sandbox.run("oauth2ctl enable sshd --no-drop-in", check=False)
+    assert done.returncode == 1 and "/etc/subuid" in done.stderr
+
+
 def test_enabling_twice_is_the_same_as_once(fresh):
     product.enable(fresh.sandbox)
     product.enable(fresh.sandbox)

@@ -4,7 +4,7 @@ use super::names;
 use crate::host::{Answer, Host, HostError, Resolved};
 use pam::constants::{PAM_ERROR_MSG, PAM_PROMPT_ECHO_ON, PamFlag};
 use pam::conv::Conv;
-use pam::items::{RHost, Service};
+use pam::items::{RHost, Service, User};
 use pam::module::PamHandle;
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -40,7 +40,11 @@ impl<'a> PamHost<'a> {
 }
 
 impl Host for PamHost<'_> {
+    /// Bytes that are no UTF-8 become U+FFFD, which no login name holds.
     fn user(&mut self) -> Result<String, HostError> {
+        if let Ok(Some(user)) = self.handle.get_item::<User<'_>>() {
+            return Ok(user.to_string_lossy().into_owned());
+        }
         self.handle.get_user(None).map_err(|_| HostError::NoUser)
     }
 
