@@ -42,6 +42,9 @@ def test_a_sshd_that_does_not_ask_pam_is_not_enabled_and_what_was_enabled_ends(f
 def test_the_drop_in_turns_keyboard_interactive_on_for_our_people_alone(fresh):
     run = fresh.sandbox.run
     run("sed -i 's/^KbdInteractiveAuthentication .*/KbdInteractiveAuthentication no/' /etc/ssh/sshd_config")
+    refused = fresh.sandbox.run("oauth2ctl enable sshd", check=False)
+    assert refused.returncode == 1 and "Include" in refused.stderr
+    run("sed -i '1i Include /etc/ssh/sshd_config.d/*.conf' /etc/ssh/sshd_config")
     before = fresh.sandbox.output("ls /etc/ssh/sshd_config.d; cat /etc/ssh/sshd_config")
     assert "systemctl reload ssh" in run("oauth2ctl enable sshd").stdout
 

@@ -21,6 +21,9 @@ pub(super) fn enable(machine: &Machine, drop_in: bool) -> Result<(), Failure> {
     name_service(machine)?;
     subordinate_ids(&config)?;
     sshd::check()?;
+    if drop_in {
+        sshd::check_include()?;
+    }
     proof::prove(machine, &config)?;
     say("proved: the account stacks refuse whom nobody has verified, and admit who was");
     parameters::enable(&machine.places, &machine.inputs()?, PROFILE, &clock)?;

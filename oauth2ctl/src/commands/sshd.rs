@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 const DROP_IN: &str = "/etc/ssh/sshd_config.d/20-oauth2.conf";
+const CONFIG: &str = "/etc/ssh/sshd_config";
 const SSHD: &str = "/usr/sbin/sshd";
 
 /// sshd's configuration is sound, and asks PAM.
@@ -28,6 +29,24 @@ pub(super) fn check() -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// Does sshd read the directory of drop-ins? Where it does not, ours would lie there without any effect.
+pub(super) fn check_include() -> Result<(), Failure> {
+    let text =
+        std::fs::read_to_string(CONFIG).map_err(|error| Failure::Other(format!("{CONFIG}: {error}")))?;
+    let is_include = |line: &str| {
+        let mut words = line.split_whitespace();
+        words.next().is_some_and(|word| word.eq_ignore_ascii_case("include"))
+            && words.any(|pattern| pattern.contains("sshd_config.d/"))
+    };
+    if text.lines().any(is_include) {
+        return Ok(());
+    }
+    Err(Failure::Other(format!(
+        "{CONFIG} does not include its drop-ins: make \"Include /etc/ssh/sshd_config.d/*.conf\" its first line, or turn \
+         KbdInteractiveAuthentication on by hand and say --no-drop-in"
+    )))
 }
 
 /// Writes the drop-in; takes it back if sshd does not accept it.
