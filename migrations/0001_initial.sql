@@ -33,8 +33,8 @@ CREATE INDEX identity_generation ON identity(generation);    -- a publication re
 
 CREATE TABLE idp_group(
   provider_id TEXT PRIMARY KEY,            -- groups are keyed by the provider's id, never by a display name
-  name TEXT NOT NULL UNIQUE,
-  gid INTEGER NOT NULL UNIQUE CHECK (gid >= 1000),
+  name TEXT NOT NULL,                      -- as group_map had it last; group_map of now decides what is served
+  gid INTEGER NOT NULL UNIQUE CHECK (gid >= 1000),   -- one group per gid, never one of the machine's own
   generation INTEGER NOT NULL
 ) WITHOUT ROWID;
 

@@ -62,7 +62,7 @@ pub(crate) enum Enable {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Disable {
-    /// First logins through sshd; people who have signed in before are not affected
+    /// First logins through sshd, and its drop-in; whoever has signed in before stays known
     Sshd,
 }
 

@@ -104,14 +104,14 @@ fn group(
     name: GroupName,
     grounds: &Grounds<'_>,
 ) -> Result<Result<GroupClaim, GroupName>, LoginError> {
-    let accounts = &grounds.config.accounts;
-    let Some(gid) = ids::derive_gid(&provider_id, &accounts.gid_range, &accounts.id_key) else {
-        return Ok(Err(name));
-    };
-    if !grounds.store.knows_group(&provider_id)? && (grounds.id_is_taken)(gid.get())? {
-        return Ok(Err(name));
+    if let Some(gid) = grounds.store.group_gid(&provider_id)? {
+        return Ok(Ok(GroupClaim { provider_id, name, gid }));
     }
-    Ok(Ok(GroupClaim { provider_id, name, gid }))
+    let accounts = &grounds.config.accounts;
+    match ids::derive_gid(&provider_id, &accounts.gid_range, &accounts.id_key) {
+        Some(gid) if !(grounds.id_is_taken)(gid.get())? => Ok(Ok(GroupClaim { provider_id, name, gid })),
+        _ => Ok(Err(name)),
+    }
 }
 
 /// The recorded account must be the held one; a row that nobody has confirmed gets no home that is there already.

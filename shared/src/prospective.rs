@@ -16,13 +16,13 @@ pub enum Absent {
     #[error("{0}")]
     Syntax(#[from] NameError),
     /// No pattern of `first_login` admits it, and nobody reserved it.
-    #[error("no pattern of first_login admits the name, and it is not reserved (oauth2ctl user add)")]
+    #[error("no pattern of first_login admits the name")]
     NotAdmitted,
     /// A name that must never be a person's.
     #[error("{0}")]
     Inadmissible(#[from] Inadmissible),
     /// The name belonged to somebody who was removed.
-    #[error("the name belonged to somebody who was removed (oauth2ctl user add {0})")]
+    #[error("the name belonged to somebody who was removed")]
     Tombstoned(LoginName),
     /// The derived uid is somebody else's.
     #[error("uid {uid} of the name is taken: settle it with uid_overrides")]
@@ -113,7 +113,7 @@ pub fn account(name: &str, parameters: &FirstLogin, around: &Surroundings<'_>) -
     let name = if parameters.preserve_case { LoginName::parse(name) } else { LoginName::parse_lower(name) }?;
     let configured = parameters.refused_names.iter().map(String::as_str);
     admissible::check(name.as_str(), around.local, configured)?;
-    // A group that was mapped once keeps its name though the configuration has forgotten it.
+    // refused_names is what group_map was when the parameters were made; what is published may be newer.
     if name.as_str() == parameters.people_group.as_str() || around.published.is_group(&name)? {
         return Err(Inadmissible::Configured.into());
     }
@@ -125,7 +125,10 @@ pub fn account(name: &str, parameters: &FirstLogin, around: &Surroundings<'_>) -
     }
     let account = derive(name, parameters)?;
     let uid = account.uid.get();
-    if around.local.has_id(uid) || around.published.has_id(uid)? {
+    // Settled by hand for somebody else, who may not have signed in here yet.
+    let pinned =
+        parameters.uid_overrides.iter().any(|(name, other)| *name != account.name && other.get() == uid);
+    if pinned || around.local.has_id(uid) || around.published.has_id(uid)? {
         return Err(Absent::UidCollision { uid });
     }
     if (around.exists)(&account.home) {
@@ -198,6 +201,25 @@ mod tests {
         assert_eq!(account.home, "/home/john@example.com");
         assert_eq!(account.gid.get(), account.uid.get());
         assert_eq!(account.supplementary, [sample().people_gid]);
+    }
+
+    #[test]
+    fn a_uid_that_is_settled_for_somebody_else_is_taken() {
+        let axel = ask("axel", &Fake::default(), false).unwrap();
+        let mut parameters = sample();
+        parameters.id_key = crate::identity::ids::IdKey::default();
+        parameters.patterns = vec!["*".into()];
+        parameters.uid_overrides = [(LoginName::parse("zoe").unwrap(), axel.uid)].into();
+        let ask = |name| {
+            let (local, published) = (LocalNames::default(), Fake::default());
+            account(
+                name,
+                &parameters,
+                &Surroundings { local: &local, published: &published, exists: &|_| false },
+            )
+        };
+        assert_eq!(ask("axel").unwrap_err().reason(), "uid_collision");
+        assert_eq!(ask("zoe").unwrap().uid, axel.uid);
     }
 
     #[test]

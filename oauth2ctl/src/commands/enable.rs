@@ -26,12 +26,13 @@ pub(super) fn enable(machine: &Machine, drop_in: bool) -> Result<(), Failure> {
     }
     proof::prove(machine, &config)?;
     say("proved: the account stacks refuse whom nobody has verified, and admit who was");
-    parameters::enable(&machine.places, &machine.inputs()?, PROFILE, &clock)?;
     super::publish_now(machine)?;
-    say(&format!("{}: written", machine.places.first_login.display()));
     if drop_in {
         sshd::write_drop_in(config.accounts.people_group.as_str())?;
     }
+    // Last: strangers may come from here on.
+    parameters::enable(&machine.places, &machine.inputs()?, PROFILE, &clock)?;
+    say(&format!("{}: written", machine.places.first_login.display()));
     changed("first logins enabled service=sshd");
     match config.accounts.first_login.as_slice() {
         [] => say("\"first_login\" is empty: only people who are known can sign in"),
@@ -45,7 +46,10 @@ pub(super) fn disable(machine: &Machine) -> Result<(), Failure> {
     let dropped = sshd::remove_drop_in()?;
     if enabled || dropped {
         changed("first logins disabled service=sshd");
-        say("first logins are off; people who have signed in before are not affected");
+        say("first logins are off; whoever has signed in before stays known");
+        if dropped {
+            say("they sign in by browser only where sshd_config itself has KbdInteractiveAuthentication yes");
+        }
     } else {
         say("no change: first logins were off");
     }

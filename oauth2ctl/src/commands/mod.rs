@@ -46,6 +46,7 @@ fn publish(machine: &Machine) -> Result<(), Failure> {
     }
     drop(store);
     publish_now(machine)?;
+    sshd::refresh_drop_in(loaded.config.accounts.people_group.as_str())?;
     if machine.first_logins_are_damaged() {
         return Err(Failure::Other(format!(
             "published; but {} is damaged or of another version: run oauth2ctl enable sshd",

@@ -74,6 +74,11 @@ pub(super) fn write_drop_in(people_group: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Brings a drop-in of ours in line with the configuration; there may be none.
+pub(super) fn refresh_drop_in(people_group: &str) -> Result<(), Failure> {
+    if Path::new(DROP_IN).exists() { write_drop_in(people_group) } else { Ok(()) }
+}
+
 /// Removes the drop-in; `false` if there was none.
 pub(super) fn remove_drop_in() -> Result<bool, Failure> {
     match std::fs::remove_file(DROP_IN) {

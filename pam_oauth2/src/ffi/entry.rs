@@ -59,8 +59,10 @@ impl PamHooks for Module {
     fn acct_mgmt(handle: &mut PamHandle, args: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         call(handle, &args, |handle, args| {
             let clock = SystemClock::new();
+            let just_signed_in = has_signed_in(handle, flags);
             let mut host = PamHost::new(handle, flags);
-            match login::account(&Machine::this(args.config.clone()), &mut host, &clock) {
+            let machine = Machine::this(args.config.clone());
+            match login::account(&machine, &mut host, &clock, just_signed_in) {
                 Ok(()) => Reply::Success,
                 Err(exit) => fail(&mut host, &clock, exit),
             }
@@ -128,9 +130,19 @@ fn call(
     reply.code()
 }
 
-fn earlier_verdict(handle: &PamHandle, user: &str, args: &Args) -> Option<Reply> {
+fn verdict(handle: &PamHandle) -> Option<&Verdict> {
     // SAFETY: only `sm_authenticate` above stores under this key, and only a Verdict.
-    let verdict = unsafe { handle.get_data::<Verdict>(VERDICT) }.ok()?;
+    unsafe { handle.get_data::<Verdict>(VERDICT) }.ok()
+}
+
+/// Did the auth phase of this very handle let this user in?
+fn has_signed_in(handle: &mut PamHandle, flags: PamFlag) -> bool {
+    let user = PamHost::new(handle, flags).user().unwrap_or_default();
+    verdict(handle).is_some_and(|verdict| verdict.reply == Reply::Success && verdict.user == user)
+}
+
+fn earlier_verdict(handle: &PamHandle, user: &str, args: &Args) -> Option<Reply> {
+    let verdict = verdict(handle)?;
     let same = verdict.user == user && verdict.config == args.config && verdict.at.elapsed() < SAME_TRY;
     same.then_some(verdict.reply)
 }

@@ -8,11 +8,17 @@ use shared::clock::Clock;
 use shared::snapshot::{SnapshotError, State};
 use shared::types::is_login_name;
 
-/// May this person use the machine now?
+/// May this person use the machine now? `just_signed_in`: the auth phase of this very handle has verified them, even
+/// if the day could not be recorded (rule 12).
 ///
 /// # Errors
 /// Not our business, or why not.
-pub fn account(machine: &Machine, host: &mut dyn Host, clock: &dyn Clock) -> Result<(), Exit> {
+pub fn account(
+    machine: &Machine,
+    host: &mut dyn Host,
+    clock: &dyn Clock,
+    just_signed_in: bool,
+) -> Result<(), Exit> {
     let name = host.user()?;
     if machine.is_local_user(&name)? {
         return Err(Exit::NotOurs(NotOurs::LocalUser));
@@ -27,12 +33,12 @@ pub fn account(machine: &Machine, host: &mut dyn Host, clock: &dyn Clock) -> Res
         }
         None => Err(Exit::NotOurs(NotOurs::NotConfigured)),
         Some(Standing::Removed) => Err(LoginError::Barred(Barred::Removed).into()),
-        Some(Standing::Row(row)) => Ok(check(&row, host, clock)?),
+        Some(Standing::Row(row)) => Ok(check(&row, host, clock, just_signed_in)?),
         Some(Standing::Nobody) => nobody(machine, host, &name),
     }
 }
 
-fn check(row: &Row, host: &dyn Host, clock: &dyn Clock) -> Result<(), LoginError> {
+fn check(row: &Row, host: &dyn Host, clock: &dyn Clock, just_signed_in: bool) -> Result<(), LoginError> {
     let today = clock.today();
     let barred = row.barred(today).or((row.state == State::Reserved).then_some(Barred::Unconfirmed));
     if let Some(barred) = barred {
@@ -42,7 +48,7 @@ fn check(row: &Row, host: &dyn Host, clock: &dyn Clock) -> Result<(), LoginError
         return Err(LoginError::Barred(Barred::IdentityChanged));
     }
     match row.max_confirmation_age {
-        Some(days) if applies(row, &host.service()) && !is_fresh(row, today.0, days) => {
+        Some(days) if !just_signed_in && applies(row, &host.service()) && !is_fresh(row, today.0, days) => {
             Err(LoginError::TooOld { days })
         }
         _ => Ok(()),

@@ -279,7 +279,7 @@ fn the_account_phase_answers_from_what_is_published() {
     assert_eq!(stage.account_reason("bob"), "unconfirmed", "sshd let a prospective name in by a key");
     let mut host = stage.host("ann", Prompts::new());
     host.resolves = Some(RefCell::new([None].into()));
-    let outcome = account(&stage.machine, &mut host, &TestClock::at(NOW));
+    let outcome = account(&stage.machine, &mut host, &TestClock::at(NOW), false);
     assert!(matches!(outcome, Err(Exit::Failed(LoginError::Barred(Barred::IdentityChanged)))), "{outcome:?}");
 }
 

@@ -29,7 +29,7 @@ impl Provisioner for StoreProvisioner<'_> {
         let mut warnings = admitted.warnings().to_vec();
         let recorded = match self.record(admitted, config) {
             Ok(recorded) => recorded,
-            Err(RecordError::Store(error)) if self.grants_no_more_than(admitted) => {
+            Err(RecordError::Store(error)) if self.grants_no_more_than(admitted, config) => {
                 warnings.push(format!("not recorded: {error}"));
                 return Ok(Provisioned { warnings, ..Provisioned::default() });
             }
@@ -37,8 +37,8 @@ impl Provisioner for StoreProvisioner<'_> {
         };
         let groups = recorded.refused_groups.iter();
         warnings.extend(groups.map(|group| format!("group {group} is left out: its name or gid is taken")));
-        if let Err(error) = self.publish(&recorded, admitted) {
-            if !self.grants_no_more_than(admitted) {
+        if let Err(error) = self.publish(admitted) {
+            if !self.grants_no_more_than(admitted, config) {
                 return Err(error);
             }
             warnings.push(format!("not published: {error}"));
@@ -62,25 +62,26 @@ impl StoreProvisioner<'_> {
         })
     }
 
-    /// A store that was restored from a backup may count to a generation that is published already, with other rows:
-    /// the person must be in the file, else it is made anew.
-    fn publish(&self, recorded: &Recorded, admitted: &Admitted) -> Result<(), LoginError> {
-        publish(self.places, self.load, Want::Generation(recorded.generation), self.clock)?;
-        let name = &admitted.account().name;
-        if published_gids(self.places, name)?.is_none() {
+    /// A store that was restored from a backup may count to a generation that is published already, with other rows, and
+    /// a file may be damaged where nobody has looked: the person must be in it, else it is made anew.
+    fn publish(&self, admitted: &Admitted) -> Result<(), LoginError> {
+        let is_published = || matches!(published_gids(self.places, &admitted.account().name), Ok(Some(_)));
+        publish(self.places, self.load, Want::UpToDate, self.clock)?;
+        if !is_published() {
             publish(self.places, self.load, Want::Rebuild, self.clock)?;
         }
-        Ok(())
+        // Still not: an administrator's change meanwhile shuts them out.
+        if is_published() { Ok(()) } else { Err(LoginError::ConfigChanged) }
     }
 
     /// Rule 12: a full disk or a read-only file system must not keep out who was in before, unless what is published
     /// still grants something that the provider has taken away. Only what is published counts: it is what `id` shows.
-    fn grants_no_more_than(&self, admitted: &Admitted) -> bool {
+    fn grants_no_more_than(&self, admitted: &Admitted, config: &Config) -> bool {
         let Ok(Some(published)) = published_gids(self.places, &admitted.account().name) else { return false };
-        let Ok(inputs) = (self.load)() else { return false };
-        let accounts = &inputs.config.accounts;
-        let people = inputs.local.group(accounts.people_group.as_str()).map(|line| line.gid);
-        let people = people.unwrap_or(accounts.people_gid.get());
+        let inputs = (self.load)().ok();
+        let accounts = inputs.as_ref().map_or(&config.accounts, |inputs| &inputs.config.accounts);
+        let local = inputs.as_ref().and_then(|inputs| inputs.local.group(accounts.people_group.as_str()));
+        let people = local.map_or(accounts.people_gid.get(), |line| line.gid);
         let granted =
             |gid: &u32| *gid == people || admitted.groups().iter().any(|group| group.gid.get() == *gid);
         admitted.known().is_some() && published.iter().all(granted)

@@ -16,6 +16,9 @@ use std::time::Duration;
 /// Sources of nsswitch.conf beside which a stranger's name may be prospective without being asked for.
 const HARMLESS_SOURCES: [&str; 4] = ["files", "compat", "systemd", "oauth2"];
 
+/// Everybody's group, unless the configuration names another.
+const PEOPLE_GROUP: &str = "oauth2-users";
+
 /// Resolves the fields; faults are noted in them. `None` when something required is missing.
 pub(super) fn config(
     fields: &mut Fields,
@@ -159,8 +162,11 @@ fn accounts(
     if !shell.starts_with('/') || shell.len() > 96 || shell.contains([':', ' ']) {
         fields.fault("shell", "an absolute path of at most 96 bytes");
     }
-    let people_group = fields.text("people_group").unwrap_or_else(|| "oauth2-users".into());
+    let people_group = fields.text("people_group").unwrap_or_else(|| PEOPLE_GROUP.into());
     let people_group = match GroupName::parse_lower(&people_group) {
+        Ok(name) if name.as_str() != PEOPLE_GROUP && is_reserved(name.as_str()) => {
+            fault(fields, "people_group", "no name of a privileged group or of a service")
+        }
         Ok(name) => Some(name),
         Err(error) => fault(fields, "people_group", format!("a group name ({error})")),
     };

@@ -143,6 +143,7 @@ fn two_secrets_two_scopes_and_two_domains_contradict_each_other() {
         (r#""people_group": "our-people", "group_map": {"a": "our-people"}"#, "people group"),
         (r#""home": "/home""#, "{name}"),
         (r#""group_map": {"a": "wheel"}"#, "privileged"),
+        (r#""people_group": "docker""#, "privileged"),
         (r#""allowed_groups": null"#, "not null"),
         (r#""shell": "/bin/sh", "shell": "/bin/bash""#, "stands twice"),
         (r#""uid_overrides": {"Ann": 70000}"#, "a uid of its own"),

@@ -78,7 +78,7 @@ pub enum StoreError {
         found: usize,
     },
     /// It holds something this code would never have written.
-    #[error("the store is damaged ({0}): run oauth2ctl store check")]
+    #[error("the store is damaged ({0}): restore it from a backup")]
     Damaged(&'static str),
     /// SQLite's own error: busy, full, read-only, corrupt.
     #[error("the store cannot be used: {0}")]

@@ -29,10 +29,13 @@ pub fn enable(
 /// See [`PublishError`].
 pub fn disable(places: &Places, clock: &dyn Clock) -> Result<bool, PublishError> {
     let path = &places.first_login;
-    if !path.exists() {
+    if !places.lock.parent().is_some_and(std::path::Path::is_dir) {
         return Ok(false);
     }
     let _lock = lock(places, clock)?;
+    if !path.exists() {
+        return Ok(false);
+    }
     std::fs::remove_file(path).map_err(|source| SecureFileError::Io { path: path.clone(), source })?;
     secure_file::sync_directory_of(path)?;
     Ok(true)

@@ -171,21 +171,14 @@ impl Store {
         Ok(names.collect::<Result<_, _>>()?)
     }
 
-    /// Provider ids of a person's groups.
+    /// The gid of a provider's group, once it is recorded.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn provider_ids(&self, person: &Person) -> Result<Vec<String>, StoreError> {
-        Ok(groups_of(&self.connection, person.id)?.into_iter().map(|(id, _)| id).collect())
-    }
-
-    /// Has a provider's group been recorded, with a gid of its own?
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn knows_group(&self, provider_id: &str) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM idp_group WHERE provider_id = ?1";
-        Ok(self.connection.query_row(sql, [provider_id], |_| Ok(())).optional()?.is_some())
+    pub fn group_gid(&self, provider_id: &str) -> Result<Option<Gid>, StoreError> {
+        let sql = "SELECT gid FROM idp_group WHERE provider_id = ?1";
+        let gid: Option<u32> = self.connection.query_row(sql, [provider_id], |row| row.get(0)).optional()?;
+        gid.map(|gid| Gid::new(gid).map_err(|_| StoreError::Damaged("gid"))).transpose()
     }
 
     /// Who had this name before, if it was removed.

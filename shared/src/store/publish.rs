@@ -37,8 +37,8 @@ pub type Load<'a> = &'a dyn Fn() -> Result<Inputs, PublishError>;
 /// What a caller needs published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Want {
-    /// At least this generation of the store.
-    Generation(i64),
+    /// Everything that the store holds now.
+    UpToDate,
     /// Everything, made anew.
     Rebuild,
 }
@@ -141,7 +141,9 @@ pub(super) struct Base {
 }
 
 fn usable(places: &Places, row: &HeaderRow, rebuild_generation: i64, want: Want) -> Usable {
-    let Want::Generation(wanted) = want else { return Usable::No };
+    if want == Want::Rebuild {
+        return Usable::No;
+    }
     // Whatever is wrong with the old file, a new one is made from the store.
     let path = places.nss_db.to_str().unwrap_or_default();
     let Ok(file) = MappedFile::open_owned_by(path, places.owner) else { return Usable::No };
@@ -152,7 +154,8 @@ fn usable(places: &Places, row: &HeaderRow, rebuild_generation: i64, want: Want)
     if !row.same_origin(&header) || generation < rebuild_generation || generation > row.generation {
         return Usable::No;
     }
-    if generation >= wanted {
+    // Not "what this login needs": an earlier publication may have failed, and only the next one brings it about.
+    if generation == row.generation {
         return Usable::Current;
     }
     Usable::Base(Base { hash_key: header.hash_key, generation })

@@ -48,26 +48,22 @@ pub struct Recorded {
     pub removed: Vec<String>,
     /// Groups left out because their gid or name is taken.
     pub refused_groups: Vec<String>,
-    /// The generation that has to be published for this person to resolve as recorded.
-    pub generation: i64,
 }
 
 /// Why a sign-in was not recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// The name is bound to somebody else.
-    #[error("the name is bound to another subject of the provider (oauth2ctl user bind)")]
+    #[error("the name is bound to another subject of the provider")]
     SubjectMismatch,
     /// The person has another name here.
-    #[error("the provider's subject is known here as {0} (oauth2ctl user rename)")]
+    #[error("the provider's subject is known here as {0}")]
     KnownAs(LoginName),
     /// The name, or its uid, belonged to somebody who was removed.
-    #[error(
-        "the person was removed, or the name or its uid belonged to somebody who was (oauth2ctl user add)"
-    )]
+    #[error("the person was removed, or the name or its uid belonged to somebody who was")]
     Tombstoned,
-    /// The uid is somebody else's, or a group has the uid or the name.
-    #[error("the uid is taken, or a group has the name: settle it with uid_overrides or in group_map")]
+    /// The uid is somebody else's.
+    #[error("the uid is taken: settle it with uid_overrides")]
     UidCollision,
     /// The recorded account is not the one that the host holds.
     #[error("the recorded account differs from the one that the host resolved")]
@@ -115,14 +111,6 @@ impl Store {
             None => change.insert(sign_in)?,
         };
         change.groups(id, sign_in, &mut recorded)?;
-        recorded.generation = match change.generation {
-            Some(generation) => generation,
-            None => transaction.query_row(
-                "SELECT max(generation, (SELECT rebuild_generation FROM meta)) FROM identity WHERE id = ?1",
-                [id],
-                |row| row.get(0),
-            )?,
-        };
         transaction.commit()?;
         Ok(recorded)
     }
@@ -181,10 +169,8 @@ impl Change<'_> {
         if self.connection.query_row(removed, [uid], |_| Ok(())).optional()?.is_some() {
             return Err(RecordError::Tombstoned);
         }
-        let taken =
-            "SELECT 1 FROM identity WHERE uid = ?1 UNION SELECT 1 FROM idp_group WHERE gid = ?1 OR name = ?2";
-        let values = params![uid, account.name.as_str()];
-        if self.connection.query_row(taken, values, |_| Ok(())).optional()?.is_some() {
+        let taken = "SELECT 1 FROM identity WHERE uid = ?1 UNION SELECT 1 FROM idp_group WHERE gid = ?1";
+        if self.connection.query_row(taken, [uid], |_| Ok(())).optional()?.is_some() {
             return Err(RecordError::UidCollision);
         }
         let generation = self.generation()?;
@@ -305,12 +291,12 @@ impl Change<'_> {
         if let Some(name) = known {
             if name != group.name.as_str() {
                 // group_map has another name for it now; it stays the same group with the same gid.
-                let rename = "UPDATE OR IGNORE idp_group SET name = ?2 WHERE provider_id = ?1";
+                let rename = "UPDATE idp_group SET name = ?2 WHERE provider_id = ?1";
                 self.connection.execute(rename, params![group.provider_id, group.name.as_str()])?;
             }
             return Ok(true);
         }
-        let taken = "SELECT 1 FROM idp_group WHERE gid = ?1 OR name = ?2 \
+        let taken = "SELECT 1 FROM idp_group WHERE gid = ?1 \
                      UNION SELECT 1 FROM identity WHERE uid = ?1 OR login_name = ?2 \
                      UNION SELECT 1 FROM tombstone WHERE uid = ?1";
         let name = group.name.as_str();

@@ -121,7 +121,7 @@ fn a_first_sign_in_is_recorded_published_and_read() {
     let recorded = m.sign_in("ann", 5000, "s1", &[staff(6000)]).unwrap();
     assert!(recorded.first);
     assert_eq!(recorded.added, ["idp-staff"]);
-    assert_eq!(m.publish(Want::Generation(recorded.generation)), Published::Rebuilt);
+    assert_eq!(m.publish(Want::UpToDate), Published::Rebuilt);
     let file = m.open();
     let snapshot = Snapshot::open(file.bytes()).unwrap();
     let ann = snapshot.person_by_name(b"ann").unwrap().unwrap();
@@ -152,12 +152,12 @@ fn the_published_file_holds_no_subject_and_sqlite_does_not_write_to_it() {
 #[test]
 fn a_repeated_sign_in_changes_and_publishes_nothing() {
     let m = machine("");
-    let first = m.sign_in("ann", 5000, "s1", &[staff(6000)]).unwrap();
-    m.publish(Want::Generation(first.generation));
+    m.sign_in("ann", 5000, "s1", &[staff(6000)]).unwrap();
+    m.publish(Want::UpToDate);
     let before = std::fs::metadata(&m.places.nss_db).unwrap();
     let again = m.sign_in_on(Day(20_001), "ann", 5000, "s1", &[staff(6000)]).unwrap();
     assert!(!again.first && again.added.is_empty() && again.removed.is_empty());
-    assert_eq!(m.publish(Want::Generation(again.generation)), Published::Current);
+    assert_eq!(m.publish(Want::UpToDate), Published::Current);
     let after = std::fs::metadata(&m.places.nss_db).unwrap();
     assert_eq!(before.modified().unwrap(), after.modified().unwrap());
 }
@@ -169,8 +169,8 @@ fn a_second_person_is_patched_in_and_the_retired_file_is_marked() {
     m.publish(Want::Rebuild);
     let old = m.open();
     assert!(!old.is_retired());
-    let recorded = m.sign_in("bob", 5001, "s2", &[staff(6000)]).unwrap();
-    assert_eq!(m.publish(Want::Generation(recorded.generation)), Published::Patched);
+    m.sign_in("bob", 5001, "s2", &[staff(6000)]).unwrap();
+    assert_eq!(m.publish(Want::UpToDate), Published::Patched);
     assert!(old.is_retired());
     let file = m.open();
     let snapshot = Snapshot::open(file.bytes()).unwrap();
@@ -186,7 +186,7 @@ fn a_group_that_the_provider_takes_away_is_gone() {
     m.publish(Want::Rebuild);
     let recorded = m.sign_in("ann", 5000, "s1", &[]).unwrap();
     assert_eq!(recorded.removed, ["idp-staff"]);
-    m.publish(Want::Generation(recorded.generation));
+    m.publish(Want::UpToDate);
     let file = m.open();
     let snapshot = Snapshot::open(file.bytes()).unwrap();
     assert!(snapshot.group_by_name(b"idp-staff").unwrap().unwrap().members().unwrap().is_empty());
@@ -207,6 +207,33 @@ fn bindings_that_do_not_hold_are_refused() {
 }
 
 #[test]
+fn what_an_earlier_publication_failed_to_bring_about_comes_with_the_next_one_of_anybody() {
+    let m = machine("");
+    m.sign_in("ann", 5000, "s1", &[staff(6000)]).unwrap();
+    m.sign_in("bob", 5001, "s2", &[]).unwrap();
+    m.publish(Want::UpToDate);
+    m.sign_in("ann", 5000, "s1", &[]).unwrap(); // recorded, and then sshd killed the child
+    m.sign_in("bob", 5001, "s2", &[]).unwrap();
+    assert_eq!(m.publish(Want::UpToDate), Published::Patched);
+    let file = m.open();
+    let group = Snapshot::open(file.bytes()).unwrap().group_by_name(b"idp-staff").unwrap().unwrap();
+    assert!(group.members().unwrap().is_empty());
+}
+
+#[test]
+fn a_group_that_was_made_anew_at_the_provider_takes_the_name_over() {
+    let mut m = machine("");
+    m.sign_in("ann", 5000, "s1", &[staff(6000)]).unwrap();
+    m.config.mapping.group_map = [("t".to_owned(), GroupName::parse("idp-staff").unwrap())].into();
+    let made_anew = GroupClaim { provider_id: "t".into(), ..staff(6001) };
+    assert_eq!(m.sign_in("ann", 5000, "s1", &[made_anew]).unwrap().added, ["idp-staff"]);
+    m.publish(Want::UpToDate);
+    let file = m.open();
+    let group = Snapshot::open(file.bytes()).unwrap().group_by_name(b"idp-staff").unwrap().unwrap();
+    assert_eq!((group.gid, group.members().unwrap()), (6001, vec!["ann".to_owned()]));
+}
+
+#[test]
 fn a_removed_name_and_uid_stay_taken() {
     let m = machine("");
     m.sign_in("ann", 5000, "s1", &[staff(6000)]).unwrap();
@@ -215,7 +242,7 @@ fn a_removed_name_and_uid_stay_taken() {
     let ann = LoginName::parse("ann").unwrap();
     assert!(store.remove(&ann, 2, "root").unwrap());
     assert!(!store.remove(&ann, 2, "root").unwrap());
-    assert_eq!(m.publish(Want::Generation(2)), Published::Patched);
+    assert_eq!(m.publish(Want::UpToDate), Published::Patched);
     let file = m.open();
     let snapshot = Snapshot::open(file.bytes()).unwrap();
     assert!(snapshot.person_by_name(b"ann").unwrap().is_none());
@@ -240,8 +267,8 @@ fn a_published_file_that_does_not_add_up_is_made_anew() {
         .unwrap()
         .execute("DELETE FROM passwd WHERE uid = 5000", [])
         .unwrap();
-    let recorded = m.sign_in("bob", 5001, "s2", &[]).unwrap();
-    assert_eq!(m.publish(Want::Generation(recorded.generation)), Published::Rebuilt);
+    m.sign_in("bob", 5001, "s2", &[]).unwrap();
+    assert_eq!(m.publish(Want::UpToDate), Published::Rebuilt);
     let file = m.open();
     assert!(Snapshot::open(file.bytes()).unwrap().person_by_uid(5000).unwrap().is_some());
 }
@@ -276,13 +303,13 @@ fn probes_come_and_go_without_a_trace() {
         (account("oauth2-probe-b", 7001), RowState::Confirmed),
     ];
     store.set_probes(&probes, 1).unwrap();
-    m.publish(Want::Generation(1));
+    m.publish(Want::UpToDate);
     let file = m.open();
     let person = Snapshot::open(file.bytes()).unwrap().person_by_name(b"oauth2-probe-b").unwrap().unwrap();
     assert_eq!(person.state, State::Confirmed);
     assert!(matches!(m.sign_in("oauth2-probe-b", 7001, "s", &[]), Err(RecordError::Locked)));
     store.set_probes(&[], 2).unwrap();
-    assert_eq!(m.publish(Want::Generation(2)), Published::Rebuilt);
+    assert_eq!(m.publish(Want::UpToDate), Published::Rebuilt);
     let file = m.open();
     let snapshot = Snapshot::open(file.bytes()).unwrap();
     assert!(snapshot.person_by_uid(7001).unwrap().is_none());
@@ -296,8 +323,8 @@ fn a_day_is_published_only_where_an_age_is_configured() {
         let m = machine(extra);
         m.sign_in("ann", 5000, "s1", &[]).unwrap();
         m.publish(Want::Rebuild);
-        let recorded = m.sign_in_on(Day(20_001), "ann", 5000, "s1", &[]).unwrap();
-        assert_eq!(m.publish(Want::Generation(recorded.generation)), expected);
+        m.sign_in_on(Day(20_001), "ann", 5000, "s1", &[]).unwrap();
+        assert_eq!(m.publish(Want::UpToDate), expected);
     }
 }
 
@@ -352,8 +379,8 @@ fn twenty_sign_ins_at_once_share_publications_and_all_are_there() {
             let m = &m;
             scope.spawn(move || {
                 let name = format!("user{n}");
-                let recorded = m.sign_in(&name, 5000 + n, &name, &[staff(6000)]).unwrap();
-                m.publish(Want::Generation(recorded.generation));
+                m.sign_in(&name, 5000 + n, &name, &[staff(6000)]).unwrap();
+                m.publish(Want::UpToDate);
                 let file = m.open();
                 let found = Snapshot::open(file.bytes()).unwrap().person_by_name(name.as_bytes()).unwrap();
                 assert_eq!(found.unwrap().uid.get(), 5000 + n);

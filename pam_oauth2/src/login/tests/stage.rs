@@ -99,7 +99,7 @@ impl Stage {
     }
 
     pub(super) fn account(&self, name: &str) -> Result<(), Exit> {
-        account(&self.machine, &mut self.host(name, Prompts::new()), &TestClock::at(NOW))
+        account(&self.machine, &mut self.host(name, Prompts::new()), &TestClock::at(NOW), false)
     }
 
     pub(super) fn account_reason(&self, name: &str) -> &'static str {
