@@ -277,6 +277,13 @@ fn the_account_phase_answers_from_what_is_published() {
     stage.publish();
     assert!(stage.account("ann").is_ok());
     assert_eq!(stage.account_reason("bob"), "unconfirmed", "sshd let a prospective name in by a key");
+    stage.execute("UPDATE identity SET confirmed_day = 1");
+    stage.publish();
+    let clock = TestClock::at(NOW);
+    let fresh = account(&stage.machine, &mut stage.host("ann", Prompts::new()), &clock, true);
+    assert!(fresh.is_ok(), "verified a moment ago, though the disk was full: {fresh:?}");
+    stage.execute(&format!("UPDATE identity SET confirmed_day = {today}"));
+    stage.publish();
     let mut host = stage.host("ann", Prompts::new());
     host.resolves = Some(RefCell::new([None].into()));
     let outcome = account(&stage.machine, &mut host, &TestClock::at(NOW), false);
