@@ -97,7 +97,7 @@ pub fn prospect(
     Ok(found.unwrap_or(Prospect::Absent))
 }
 
-/// None where the file is missing, not trusted or not understood: `oauth2ctl doctor` says which.
+/// None where the file is missing, not trusted or not understood: `oauth2ctl publish` says so.
 fn parameters(sources: Sources<'_>) -> Option<FirstLogin> {
     let contents = secure_file::read(sources.parameters, sources.owner, first_login::LIMIT).ok()?;
     FirstLogin::parse(std::str::from_utf8(&contents.bytes).ok()?).ok()

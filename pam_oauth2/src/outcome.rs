@@ -29,7 +29,7 @@ pub enum NotOurs {
 /// Why a person is refused before any network, by what is published of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Barred {
-    /// `oauth2ctl user lock`.
+    /// An administrator's lock.
     Locked,
     /// The policy does not permit the name.
     Denied,

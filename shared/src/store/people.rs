@@ -130,18 +130,6 @@ impl Store {
         find(&self.connection, "login_name = ?1", [name.as_str()])
     }
 
-    /// The person whom the issuer means by this subject.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn person_by_subject(
-        &self,
-        issuer: &Issuer,
-        subject: &Subject,
-    ) -> Result<Option<Person>, StoreError> {
-        find(&self.connection, "issuer = ?1 AND subject = ?2", [issuer.as_str(), subject.as_str()])
-    }
-
     /// Everybody, by name.
     ///
     /// # Errors
