@@ -19,8 +19,11 @@ all: build
 # One package an invocation: built together, features would be united, and the NSS module would carry SQLite.
 # cargo leaves link-time optimisation out where a crate is also built as an rlib, so the NSS module, which every process
 # loads, is built as a cdylib alone, for size; the reader in `shared` for speed.
+# The builder's home directory has no business in it either: its length would even decide the module's.
+CARGO_HOME ?= $(HOME)/.cargo
 NSS_PROFILE = --config 'profile.release.lto="fat"' --config 'profile.release.opt-level="s"' \
-	--config 'profile.release.package.shared.opt-level=2'
+	--config 'profile.release.package.shared.opt-level=2' \
+	--config 'build.rustflags=["--remap-path-prefix=$(CARGO_HOME)=cargo"]'
 
 build:
 	$(CARGO) rustc --release --locked -p nss_oauth2 --crate-type cdylib $(NSS_PROFILE)
