@@ -2,10 +2,11 @@
 //
 //   GET /counters   GET /log   GET /faults   POST /faults (one fault, or a list)   DELETE /faults
 //   POST /reset     counters, log and faults
+//   POST /doors (as in doors.mjs)   GET /doors   GET /secrets (codes and tokens handed out so far)
 
 import { createServer } from 'node:http';
 
-export function controlServer(traffic, faults) {
+export function controlServer(traffic, faults, { doors, secrets }) {
   const routes = {
     'GET /counters': () => traffic.counters(),
     'GET /log': () => traffic.log,
@@ -13,6 +14,9 @@ export function controlServer(traffic, faults) {
     'POST /faults': (body) => { [body].flat().forEach((fault) => faults.add(fault)); return faults.list(); },
     'DELETE /faults': () => { faults.clear(); return faults.list(); },
     'POST /reset': () => { faults.clear(); traffic.reset(); return {}; },
+    'POST /doors': (body) => doors.open(body),
+    'GET /doors': () => doors.arrivals(),
+    'GET /secrets': () => secrets.given,
   };
   return createServer((request, response) => answer(routes, request, response));
 }
@@ -22,7 +26,7 @@ async function answer(routes, request, response) {
   if (!route) return send(response, 404, { error: `no ${request.method} ${request.url}` });
   try {
     const text = await readText(request);
-    return send(response, 200, route(text ? JSON.parse(text) : undefined));
+    return send(response, 200, await route(text ? JSON.parse(text) : undefined));
   } catch (error) {
     return send(response, 400, { error: error.message });
   }

@@ -3,14 +3,22 @@
 //   {"path": REGEXP, "status": 503, "body": any JSON or string, "headers": {…}}   answers this instead
 //   {"hang": REGEXP}         reads the request and never answers
 //   {"drop": REGEXP}         closes the connection without an answer
+//   {"drip": REGEXP}         answers 200 and then one byte every 100 ms, without an end
+//   {"change": REGEXP, …}    the provider's own answer, changed: "set": {MEMBER: JSON text, null removes it},
+//                            "headers": {…}, "pad": bytes of blank at the end, "cut": bytes off the end
 //   {"slow_down": N}         N times "slow_down" at the token endpoint (RFC 8628 §3.5)
 //   {"unknown_ca": true}     new connections see a certificate of an authority nobody trusts
 //   {"stall_tls": true}      new connections are accepted and never get a TLS handshake
 //
-// "count": N limits the first three to N requests; without it they last until cleared. The first fault
+// "echo": true, beside path and status, repeats the request's own body at the end of the answer.
+// "count": N limits all but the switches to N requests; without it they last until cleared. The first fault
 // that matches a request is the one that happens. The last two are switches: false turns them off.
 
+import { text as textOf } from 'node:stream/consumers';
+
 import { pathOf } from './traffic.mjs';
+
+const DRIP_MS = 100;
 
 const SWITCHES = ['unknown_ca', 'stall_tls'];
 
@@ -47,8 +55,13 @@ export class Faults {
     const planned = this.#planned.find(({ pattern, left }) => left > 0 && pattern.test(pathOf(request)));
     if (!planned) return false;
     planned.left -= 1;
+    if (planned.kind === 'change') {
+      change(response, planned.fault);
+      return false;
+    }
     if (planned.kind === 'drop') request.socket.destroy();
     else if (planned.kind === 'hang') this.#hang(request);
+    else if (planned.kind === 'drip') drip(request, response);
     else answer(request, response, planned.fault);
     return true;
   }
@@ -70,9 +83,9 @@ function parse(fault) {
   if ('slow_down' in fault) {
     return plan('answer', '^/token$', { status: 400, body: { error: 'slow_down' }, count: fault.slow_down });
   }
-  const kind = ['hang', 'drop'].find((key) => key in fault);
+  const kind = ['hang', 'drop', 'drip', 'change'].find((key) => key in fault);
   if (kind) return plan(kind, fault[kind], fault);
-  if (!fault.path || !fault.status) throw new Error('a fault needs path and status, or hang, drop, slow_down');
+  if (!fault.path || !fault.status) throw new Error('a fault needs path and status, or hang, drop, drip, change, slow_down');
   return plan('answer', fault.path, fault);
 }
 
@@ -81,9 +94,40 @@ function plan(kind, path, fault) {
   return { kind, pattern: new RegExp(path), fault, left: fault.count ?? Infinity };
 }
 
-function answer(request, response, { status, body = { error: 'temporarily_unavailable' }, headers = {} }) {
-  request.resume();
+async function answer(request, response, fault) {
+  const { status, body = { error: 'temporarily_unavailable' }, headers = {}, echo = false } = fault;
+  const asked = await textOf(request).catch(() => '');
   const text = typeof body === 'string' ? body : JSON.stringify(body);
   response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers });
-  response.end(text);
+  response.end(echo ? text + asked : text);
+}
+
+function drip(request, response) {
+  request.resume();
+  response.writeHead(200, { 'content-type': 'application/json' });
+  // Blanks before the object: as far as it has come, the answer is right.
+  const timer = setInterval(() => response.write(' '), DRIP_MS);
+  response.on('close', () => clearInterval(timer));
+}
+
+/** What the library hands over as the whole body goes out changed. */
+function change(response, { set = {}, headers = {}, pad = 0, cut = 0 }) {
+  const end = response.end.bind(response);
+  response.end = (body = '') => {
+    const whole = Buffer.from(withMembers(String(body), set) + ' '.repeat(pad));
+    const sent = whole.subarray(0, whole.length - cut);
+    response.setHeader('content-length', sent.length);
+    Object.entries(headers).forEach(([name, value]) => response.setHeader(name, value));
+    return end(sent);
+  };
+}
+
+// Values are JSON text because some numbers, 1e400 among them, are none to JavaScript.
+function withMembers(text, set) {
+  if (Object.keys(set).length === 0) return text;
+  const object = JSON.parse(text);
+  Object.keys(set).forEach((name) => delete object[name]);
+  const added = Object.entries(set).filter(([, value]) => value !== null);
+  const members = [...Object.entries(object).map(([name, value]) => [name, JSON.stringify(value)]), ...added];
+  return `{${members.map(([name, value]) => `${JSON.stringify(name)}:${value}`).join(',')}}`;
 }

@@ -5,7 +5,9 @@ import { createServer as createHttps } from 'node:https';
 import { createServer as createTcp } from 'node:net';
 import { join } from 'node:path';
 
+import { Doors } from './doors.mjs';
 import { Faults } from './faults.mjs';
+import { Secrets } from './secrets.mjs';
 
 export class Front {
   #stalled = new Set();
@@ -15,6 +17,8 @@ export class Front {
     this.handler = (_request, response) => response.writeHead(503).end(); // until serve()
     this.traffic = traffic;
     this.faults = new Faults((name, on) => this.#switch(name, on));
+    this.secrets = new Secrets();
+    this.doors = new Doors((name) => certificate(state, name), (...exchange) => this.#serve(...exchange));
     this.https = createHttps(this.certificates.false, (request, response) => this.#serve(request, response));
     this.https.on('secureConnection', () => { traffic.tlsHandshakes += 1; });
     this.https.on('tlsClientError', () => { traffic.tlsFailures += 1; });
@@ -39,9 +43,11 @@ export class Front {
     socket.resume();
   }
 
-  #serve(request, response) {
+  #serve(request, response, faults = this.faults) {
     this.traffic.record(request, response);
-    if (!this.faults.strike(request, response)) this.handler(request, response);
+    if (faults.strike(request, response)) return;
+    this.secrets.watch(response);
+    this.handler(request, response);
   }
 
   #switch(name, on) {
