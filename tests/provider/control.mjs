@@ -6,7 +6,7 @@
 
 import { createServer } from 'node:http';
 
-export function controlServer(traffic, faults, { doors, secrets }) {
+export function controlServer(traffic, { faults, doors, secrets }) {
   const routes = {
     'GET /counters': () => traffic.counters(),
     'GET /log': () => traffic.log,

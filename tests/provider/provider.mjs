@@ -10,7 +10,6 @@ import { parseArgs } from 'node:util';
 
 import { Accounts } from './accounts.mjs';
 import { controlServer } from './control.mjs';
-import { Forge } from './forge.mjs';
 import { Front } from './front.mjs';
 import { openidProvider } from './openid.mjs';
 import { Traffic } from './traffic.mjs';
@@ -37,13 +36,12 @@ async function main(options) {
   // Listening comes first, because with port 0 the issuer is known only then.
   const { port } = await listen(front.tcp, options.listen);
   const issuer = `https://${options.host}:${port}`;
-  const forge = new Forge();
-  const provider = openidProvider(issuer, new Accounts(join(options.state, 'accounts.json')), forge, {
+  const provider = openidProvider(issuer, new Accounts(join(options.state, 'accounts.json')), {
     interval: seconds(options, 'interval'),
     deviceTtl: seconds(options, 'device-ttl'),
   });
   front.serve(provider.callback());
-  const control = await listen(controlServer(traffic, front.faults, forge), options.control);
+  const control = await listen(controlServer(traffic, front), options.control);
   const urls = { issuer, control: `http://${control.address}:${control.port}` };
   writeFileSync(join(options.state, 'urls.json'), JSON.stringify(urls));
   if (options['exit-with-stdin']) process.stdin.on('end', () => process.exit(0)).resume();
