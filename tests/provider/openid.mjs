@@ -1,21 +1,22 @@
 // The OpenID provider proper: oidc-provider with the settings the tests need.
 
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { Provider } from 'oidc-provider';
 
 import { clients, mayIntrospect } from './clients.mjs';
 import { interactions } from './interactions.mjs';
+import { signingJwk } from './keys.mjs';
 import { confirmPage, donePage, errorPage, inputPage } from './pages.mjs';
 import { Storage } from './storage.mjs';
 
 const HOUR = 3600; // seconds, as every lifetime below
 
-/** interval and deviceTtl are seconds. */
-export function openidProvider(issuer, accounts, { interval, deviceTtl }) {
+/** interval and deviceTtl are seconds; forge has the last word on what is answered. */
+export function openidProvider(issuer, accounts, forge, { interval, deviceTtl }) {
   const provider = new Provider(issuer, {
     adapter: Storage,
     clients,
-    jwks: { keys: [newSigningKey()] },
+    jwks: { keys: [signingJwk()] },
     cookies: { keys: [randomBytes(16).toString('hex')] },
     scopes: ['openid', 'profile', 'email', 'groups', 'offline_access'],
     claims: {
@@ -36,6 +37,7 @@ export function openidProvider(issuer, accounts, { interval, deviceTtl }) {
       DeviceCode: deviceTtl,
     },
   });
+  provider.use(forge.middleware());
   provider.use(announceInterval(interval));
   provider.use(interactions(provider, accounts));
   return provider;
@@ -81,9 +83,4 @@ function announceInterval(interval) {
     await next();
     if (ctx.body?.device_code) ctx.body.interval = interval;
   };
-}
-
-function newSigningKey() {
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  return { ...privateKey.export({ format: 'jwk' }), use: 'sig', alg: 'RS256' };
 }

@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 
 import { Accounts } from './accounts.mjs';
 import { controlServer } from './control.mjs';
+import { Forge } from './forge.mjs';
 import { Front } from './front.mjs';
 import { openidProvider } from './openid.mjs';
 import { Traffic } from './traffic.mjs';
@@ -36,7 +37,8 @@ async function main(options) {
   // Listening comes first, because with port 0 the issuer is known only then.
   const { port } = await listen(front.tcp, options.listen);
   const issuer = `https://${options.host}:${port}`;
-  const provider = openidProvider(issuer, new Accounts(join(options.state, 'accounts.json')), {
+  const forge = new Forge(join(options.state, 'forge.json'));
+  const provider = openidProvider(issuer, new Accounts(join(options.state, 'accounts.json')), forge, {
     interval: seconds(options, 'interval'),
     deviceTtl: seconds(options, 'device-ttl'),
   });
