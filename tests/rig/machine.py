@@ -16,6 +16,9 @@ class Machine:
     With `enabled` the administrator has said `oauth2ctl enable sshd`.
     """
 
+    provider_type = Provider
+    person_type = Person
+
     alive = []
     post_mortem = []  # (release, log) of machines that a failing test has closed
 
@@ -36,14 +39,14 @@ class Machine:
         self.sandbox.write("/etc/hosts", "127.0.0.1 localhost sandbox idp.test\n")
         product.prepare(self.sandbox)
         if provider is not None:
-            self.provider = Provider(self.sandbox, **dict(provider))
+            self.provider = self.provider_type(self.sandbox, **dict(provider))
         if config is not None:
             product.configure(self.sandbox, config, self.provider and self.provider.ca)
             if enabled:
                 product.enable(self.sandbox)
         self.sandbox.start_sshd(**sshd)
         self._idle = self.sandbox.processes()
-        self.person = Person(self.sandbox, self.provider)
+        self.person = self.person_type(self.sandbox, self.provider)
 
     def __enter__(self):
         return self

@@ -17,23 +17,27 @@ PEOPLE = {
 class Provider:
     """`control` and `browser` work as if they sat in the sandbox."""
 
+    script = SCRIPT
+    first_people = PEOPLE
+    control_type = Control
+
     def __init__(self, sandbox, interval=1, device_ttl=600, host="idp.test", port=8443):
         self.state = sandbox.directory / "provider"
         self.state.mkdir(exist_ok=True)
         self.issuer = f"https://{host}:{port}"
-        self.people(PEOPLE)
+        self.people(self.first_people)
         self._call = sandbox.in_network
         self._log = open(self.state / "provider.log", "ab")
         self._command = [
             "nsenter", "--target", str(sandbox.pid), "--net", "setpriv", "--pdeathsig", "KILL", "--",
-            "node", str(SCRIPT), "--state", str(self.state), "--host", host,
+            "node", str(self.script), "--state", str(self.state), "--host", host,
             "--listen", f"127.0.0.1:{port}", "--control", f"127.0.0.1:{port + 1}",
             "--interval", str(interval), "--device-ttl", str(device_ttl), "--exit-with-stdin",
         ]
         self._process = None
         self.start()
         self.ca = self.state / "ca.pem"
-        self.control = _Inside(Control(f"http://127.0.0.1:{port + 1}"), self._call)
+        self.control = _Inside(self.control_type(f"http://127.0.0.1:{port + 1}"), self._call)
         self.browser = _Inside(Browser(str(self.ca), {host: "127.0.0.1"}), self._call)
 
     def people(self, accounts):
