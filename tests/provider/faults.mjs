@@ -4,7 +4,7 @@
 //   {"hang": REGEXP}         reads the request and never answers
 //   {"drop": REGEXP}         closes the connection without an answer
 //   {"drip": REGEXP}         answers 200 and then one byte every 100 ms, without an end
-//   {"change": REGEXP, …}    the provider's own answer, changed: "set": {MEMBER: JSON text, null removes it},
+//   {"change": REGEXP, …}    the provider's own answer, changed: "set": {MEMBER: JSON text or null for none},
 //                            "headers": {…}, "pad": bytes of blank at the end, "cut": bytes off the end
 //   {"slow_down": N}         N times "slow_down" at the token endpoint (RFC 8628 §3.5)
 //   {"unknown_ca": true}     new connections see a certificate of an authority nobody trusts
