@@ -257,6 +257,7 @@ fn provider_class(kind: ProviderErrorKind) -> (FailureClass, &'static str) {
         ProviderErrorKind::Misconfigured => (Class::Misconfigured, "provider_refuses_client"),
         ProviderErrorKind::Denied => (Class::Refused, "denied"),
         ProviderErrorKind::Expired => (Class::Refused, "expired"),
+        ProviderErrorKind::NotPermitted => (Class::Refused, "not_allowed"),
         ProviderErrorKind::BadToken => (Class::Refused, "bad_token"),
     }
 }
@@ -271,6 +272,7 @@ fn provider_sentence(kind: ProviderErrorKind) -> &'static str {
         }
         ProviderErrorKind::Denied => "The sign-in was declined.",
         ProviderErrorKind::Expired => "The code was not approved in time. Please connect again.",
+        ProviderErrorKind::NotPermitted => "You are not allowed to sign in here.",
         ProviderErrorKind::BadToken => {
             "The answer of the sign-in service could not be verified. Please ask your administrator."
         }

@@ -18,6 +18,9 @@ pub mod identity;
 pub mod first_login;
 
 #[cfg(feature = "config")]
+pub mod unique_keys;
+
+#[cfg(feature = "config")]
 pub mod config;
 
 pub mod snapshot;

@@ -221,6 +221,7 @@ fn settings(config: &Config) -> Settings {
         client_id: provider.client_id.clone(),
         client_secret: provider.client_secret.clone(),
         issuer: provider.issuer.clone(),
+        entra: provider.entra.clone(),
         device_url: provider.device_url.clone(),
         token_url: provider.token_url.clone(),
         introspection_url: provider.introspection_url.clone(),
@@ -228,6 +229,7 @@ fn settings(config: &Config) -> Settings {
         validation: provider.validation,
         username_claims: config.mapping.username_claims.clone(),
         groups_claim: config.mapping.groups_claim.clone(),
+        needs_groups: config.policy.allowed_groups.is_some() || !config.mapping.group_map.is_empty(),
         subject_from_username: config.mapping.subject_from_username,
     }
 }

@@ -117,7 +117,9 @@ fn authorization_request(settings: &Settings, endpoints: &Endpoints) -> Request 
         // authenticates. Here only: at its token endpoint Okta refuses it beside the header.
         fields.push(("client_id", Secret::new(settings.client_id.clone())));
     }
-    endpoints.auth.post(settings, &endpoints.device, fields)
+    // Entra documents no secret here.
+    let auth = if settings.entra.is_some() { ClientAuth::Public } else { endpoints.auth };
+    auth.post(settings, &endpoints.device, fields)
 }
 
 /// Numbers may come as strings and `verification_uri` under its name before the RFC. Without an `interval` that is a

@@ -1,9 +1,10 @@
 //! Where the provider's endpoints are: configured, or discovered (OpenID Connect Discovery §4, RFC 8414).
 
 use super::client_auth::ClientAuth;
-use super::error::{EndpointName, ProviderError};
-use super::exchange::Exchange;
-use super::http::{BODY_LIMIT, Endpoint, Request};
+use super::entra::{self, Trust};
+use super::error::ProviderError;
+use super::exchange::{Exchange, fetch_document};
+use super::http::Endpoint;
 use super::{Settings, Validation};
 use serde::Deserialize;
 use shared::text::printable;
@@ -23,6 +24,8 @@ pub(super) struct Endpoints {
 pub(super) enum Proof {
     /// The id_token of this issuer, under the keys at this address; a username it leaves out may be told elsewhere.
     IdToken { issuer: Issuer, keys: Endpoint, userinfo: Option<Endpoint> },
+    /// The id_token of one of the tenants trusted, under the keys at this address.
+    Entra { trust: Trust, keys: Endpoint },
     /// The provider's answer at this address.
     Introspection(Endpoint),
 }
@@ -44,6 +47,9 @@ struct Document {
 /// # Errors
 /// The document cannot be had or is another issuer's, or an endpoint is missing or may not be asked.
 pub(super) fn find(exchange: &Exchange<'_>, settings: &Settings) -> Result<Endpoints, ProviderError> {
+    if let Some(entra) = &settings.entra {
+        return entra::endpoints(exchange, settings, entra);
+    }
     let document = match &settings.issuer {
         Some(issuer) => fetch(exchange, issuer)?,
         None => Document::default(),
@@ -56,13 +62,7 @@ fn fetch(exchange: &Exchange<'_>, issuer: &Issuer) -> Result<Document, ProviderE
     let base = issuer.as_str().trim_end_matches('/');
     let url = Endpoint::parse(&format!("{base}/.well-known/openid-configuration"))
         .map_err(|fault| ProviderError::Url { key: "issuer", fault })?;
-    let endpoint = EndpointName::Discovery;
-    let response = exchange.send(endpoint, &Request::get(url, BODY_LIMIT))?;
-    let answer = |missing| ProviderError::Answer { endpoint, status: response.status(), missing };
-    if !response.is_success() {
-        return Err(answer("no discovery document"));
-    }
-    let document: Document = response.json().ok_or_else(|| answer("no discovery document"))?;
+    let document: Document = fetch_document(exchange, url)?;
     // §4.3: "MUST exactly match". Otherwise one provider could speak for another.
     if document.issuer != issuer.as_str() {
         return Err(ProviderError::Issuer {
@@ -113,15 +113,18 @@ fn resolve_proof(settings: &Settings, document: &Document) -> Result<Proof, Prov
 
 /// The configured address, else the discovered one; each is named in its error by the key it stands under.
 fn pick(
-    configured: (&'static str, Option<&str>),
+    (key, url): (&'static str, Option<&str>),
     discovered: (&'static str, Option<&str>),
     missing: &'static str,
 ) -> Result<Endpoint, ProviderError> {
-    let (key, url) = match (configured, discovered) {
-        ((key, Some(url)), _) | (_, (key, Some(url))) => (key, url),
-        _ => return Err(ProviderError::Missing(missing)),
-    };
-    Endpoint::parse(url).map_err(|fault| ProviderError::Url { key, fault })
+    given(key, url)
+        .or_else(|| given(discovered.0, discovered.1))
+        .unwrap_or(Err(ProviderError::Missing(missing)))
+}
+
+/// The address under `key`, where there is one.
+pub(super) fn given(key: &'static str, url: Option<&str>) -> Option<Result<Endpoint, ProviderError>> {
+    url.map(|url| Endpoint::parse(url).map_err(|fault| ProviderError::Url { key, fault }))
 }
 
 #[cfg(test)]

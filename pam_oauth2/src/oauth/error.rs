@@ -1,5 +1,6 @@
 //! Every way in which a sign-in at the provider fails.
 
+use super::entra::{Aadsts, EntraFault, GraphFault};
 use super::http::{HttpError, UrlFault};
 use super::id_token::TokenFault;
 use super::introspection::IntrospectionFault;
@@ -22,6 +23,8 @@ pub enum EndpointName {
     Introspection,
     /// OpenID Connect Core §5.3.
     UserInfo,
+    /// Microsoft Graph.
+    Graph,
 }
 
 impl fmt::Display for EndpointName {
@@ -33,6 +36,7 @@ impl fmt::Display for EndpointName {
             Self::KeySet => "key set",
             Self::Introspection => "introspection endpoint",
             Self::UserInfo => "userinfo endpoint",
+            Self::Graph => "Microsoft Graph",
         })
     }
 }
@@ -83,6 +87,14 @@ pub enum ProviderError {
         /// Empty, or what the provider says about it, in brackets.
         description: String,
     },
+    /// Microsoft Entra ID answered with an error of its own whose cause and remedy are known.
+    #[error("{endpoint}: {error}")]
+    Aadsts {
+        /// Which endpoint.
+        endpoint: EndpointName,
+        /// Which error.
+        error: Aadsts,
+    },
     /// An endpoint answered with something else than its standard says.
     #[error("{endpoint}: status {status}, and {missing} in the answer")]
     Answer {
@@ -121,6 +133,12 @@ pub enum ProviderError {
     /// The id_token breaks a rule.
     #[error("id_token: {0}")]
     IdToken(#[from] TokenFault),
+    /// The id_token is good, but Entra's tenant may not speak for this person here.
+    #[error("id_token: {0}")]
+    Entra(#[from] EntraFault),
+    /// Microsoft Graph does not tell the groups.
+    #[error("Microsoft Graph: {0}")]
+    Graph(#[from] GraphFault),
     /// The introspection answer breaks a rule.
     #[error("introspection: {0}")]
     Introspection(#[from] IntrospectionFault),
@@ -140,6 +158,8 @@ pub enum ProviderErrorKind {
     Denied,
     /// Nobody approved in time.
     Expired,
+    /// The provider, or this machine's rules about the provider, do not let this person in.
+    NotPermitted,
     /// A token or an answer that must not be believed.
     BadToken,
     /// Something an administrator has to mend, here or at the provider.
@@ -168,7 +188,11 @@ impl ProviderError {
             | Self::Answer { .. }
             | Self::Url { .. }
             | Self::Missing(_)
+            | Self::Graph(_)
             | Self::Issuer { .. } => Kind::Misconfigured,
+            Self::Aadsts { error, .. } if error.is_about_the_person() => Kind::NotPermitted,
+            Self::Aadsts { .. } => Kind::Misconfigured,
+            Self::Entra(_) => Kind::NotPermitted,
             Self::Denied => Kind::Denied,
             Self::Expired(_) => Kind::Expired,
             Self::IdToken(_) | Self::Introspection(_) | Self::Claims(_) => Kind::BadToken,

@@ -1,9 +1,11 @@
 //! Requests of one step of a login: one client, one deadline, faults sorted.
 
+use super::entra;
 use super::error::{EndpointName, ProviderError};
-use super::http::{Connect, Http, HttpError, Outage, Request, Response};
+use super::http::{BODY_LIMIT, Connect, Endpoint, Http, HttpError, Outage, Request, Response};
 use super::verified::ClaimMap;
 use oauth2::{DeviceCodeErrorResponse, DeviceCodeErrorResponseType};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use shared::clock::Clock;
 use shared::text::printable;
@@ -75,6 +77,24 @@ impl<'a> Exchange<'a> {
     }
 }
 
+/// A discovery document. Asked for once: the person is waiting for a code.
+///
+/// # Errors
+/// It cannot be had, or is no `T`.
+pub(super) fn fetch_document<T: DeserializeOwned>(
+    exchange: &Exchange<'_>,
+    url: Endpoint,
+) -> Result<T, ProviderError> {
+    let endpoint = EndpointName::Discovery;
+    let response = exchange.send(endpoint, &Request::get(url, BODY_LIMIT))?;
+    let document = if response.is_success() { response.json() } else { None };
+    document.ok_or(ProviderError::Answer {
+        endpoint,
+        status: response.status(),
+        missing: "no discovery document",
+    })
+}
+
 /// The OAuth error in an answer (RFC 6749 §5.2). A description that is no string is no reason to miss the code.
 pub(super) fn oauth_error(response: &Response) -> Option<DeviceCodeErrorResponse> {
     let mut answer: ClaimMap = response.json()?;
@@ -87,6 +107,9 @@ pub(super) fn refusal(endpoint: EndpointName, request: &Request, response: &Resp
     let Some(error) = oauth_error(response) else {
         return ProviderError::Answer { endpoint, status: response.status(), missing: "no OAuth error code" };
     };
+    if let Some(known) = entra::aadsts(response) {
+        return ProviderError::Aadsts { endpoint, error: known };
+    }
     ProviderError::Refused {
         endpoint,
         code: printable(error.error().as_ref(), 64),
@@ -136,7 +159,6 @@ pub(super) fn object(
 
 #[cfg(test)]
 mod tests {
-    use super::super::http::{BODY_LIMIT, Endpoint};
     use super::super::test_support::*;
     use super::*;
 

@@ -1,17 +1,19 @@
 //! Verification of the id_token (OpenID Connect Core §3.1.3.7, RFC 7519, RFC 8725); rule 1 of the design.
 
+mod es512;
+
 use super::jwks::KeySet;
 use super::verified::{ClaimMap, seconds};
 use jsonwebtoken::crypto::{CryptoProvider, aws_lc};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header};
 use serde_json::Value;
-use shared::types::Issuer;
+use shared::unique_keys::UniqueKeys;
 
 /// How far the provider's clock and ours may be apart, in seconds.
 const LEEWAY: u64 = 60;
 
-/// Asymmetric signatures, and nothing else: no `none`, no `HS*`. (ES512 is unknown to the crate.)
+/// Asymmetric signatures, and nothing else: no `none`, no `HS*`. The crate does not know ES512: see [`es512`].
 const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::RS256,
     Algorithm::RS384,
@@ -34,7 +36,7 @@ pub enum TokenFault {
     #[error("no signed JSON Web Token")]
     Malformed,
     /// An algorithm that is not allowed: `none`, `HS*`, or an unknown one.
-    #[error("its alg is none of RS, PS, ES256, ES384, EdDSA")]
+    #[error("its alg is none of RS, PS, ES, EdDSA")]
     Algorithm,
     /// `crit`: it wants extensions understood, and none are (RFC 7515 §4.1.11).
     #[error("it has a crit header")]
@@ -57,9 +59,12 @@ pub enum TokenFault {
     /// A claim is missing, or of another JSON type.
     #[error("{0} is missing or malformed")]
     Claim(&'static str),
-    /// `iss` is not the configured issuer.
+    /// `iss` is not the issuer that is meant.
     #[error("iss is not the configured issuer")]
     Issuer,
+    /// The signing key is for the tokens of another issuer.
+    #[error("the key of its kid is for another issuer's tokens")]
+    KeyIssuer,
     /// `aud` does not hold the client id.
     #[error("aud is not this client")]
     Audience,
@@ -77,33 +82,61 @@ pub enum TokenFault {
     Stale,
 }
 
+/// Whether the issuer is one that is meant; most often [`is_from`].
+pub(super) type IssuerRule<'a> = &'a dyn Fn(&Verified) -> Result<(), TokenFault>;
+
 /// What the token of this login must say. Times are seconds since 1970.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Expected<'a> {
-    pub(super) issuer: &'a Issuer,
+    pub(super) issuer: IssuerRule<'a>,
     pub(super) client_id: &'a str,
     /// When this login asked for its code.
     pub(super) started: u64,
+    /// By how much the provider dates its tokens back.
+    pub(super) backdating: u64,
     pub(super) now: u64,
+}
+
+/// A token's claims, every rule of this module checked.
+#[derive(Debug)]
+pub(super) struct Verified {
+    pub(super) claims: ClaimMap,
+    /// Whose tokens the signing key is for, where the key set says it.
+    pub(super) key_issuer: Option<String>,
 }
 
 /// The claims of `token`, if every rule holds.
 ///
 /// # Errors
 /// The rule it breaks. [`TokenFault::UnknownKey`] is worth one more look with a new key set.
-pub(super) fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<ClaimMap, TokenFault> {
+pub(super) fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Verified, TokenFault> {
+    let verified = match es512::parse(token) {
+        Some(token) => es512::verify(&token, keys)?,
+        None => signed_claims(token, keys, expected)?,
+    };
+    (expected.issuer)(&verified)?;
+    check_parties(&verified.claims, expected)?;
+    check_times(&verified.claims, expected)?;
+    Ok(verified)
+}
+
+/// `iss` is this issuer, byte by byte. (The crate's own check is content with an array that holds it among others.)
+pub(super) fn is_from(verified: &Verified, issuer: &str) -> Result<(), TokenFault> {
+    let iss = verified.claims.get("iss").ok_or(TokenFault::Claim("iss"))?;
+    if iss == issuer { Ok(()) } else { Err(TokenFault::Issuer) }
+}
+
+fn signed_claims(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Verified, TokenFault> {
     // Explicit, for a second backend that some crate's feature switches on would otherwise make the first use panic.
     // `Err` means that it was installed before.
     let _ = CryptoProvider::install_default(&aws_lc::DEFAULT_PROVIDER);
     let header = decode_header(token).map_err(|error| header_fault(error.kind()))?;
     let kid = check_header(&header)?;
-    let key = keys.find(kid, header.alg)?;
-    let claims = decode::<ClaimMap>(token, &key, &validation(header.alg, expected))
+    let (found, key) = keys.find(kid, header.alg)?;
+    let UniqueKeys(claims) = decode(token, &key, &validation(header.alg, expected))
         .map_err(|error| decode_fault(error.kind()))?
         .claims;
-    check_parties(&claims, expected)?;
-    check_times(&claims, expected)?;
-    Ok(claims)
+    Ok(Verified { claims, key_issuer: found.issuer.clone() })
 }
 
 fn check_header(header: &Header) -> Result<&str, TokenFault> {
@@ -116,26 +149,30 @@ fn check_header(header: &Header) -> Result<&str, TokenFault> {
     header.kid.as_deref().filter(|kid| !kid.is_empty()).ok_or(TokenFault::NoKeyId)
 }
 
-/// Signature, `aud` and `iss` are the crate's to check, which by default takes a token without them. Times are ours
-/// ([`check_times`]): the crate reads the system's clock itself, and overflows in 1970.
+/// Signature and `aud` are the crate's to check, which by default takes a token without one. The issuer is ours, for there
+/// may be several, and so are the times ([`check_times`]): the crate reads the system's clock itself, and overflows in
+/// 1970.
 fn validation(algorithm: Algorithm, expected: &Expected<'_>) -> Validation {
     let mut validation = Validation::new(algorithm);
     validation.set_audience(&[expected.client_id]);
-    validation.set_issuer(&[expected.issuer.as_str()]);
     validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
     validation.validate_exp = false;
     validation.validate_nbf = false;
     validation
 }
 
+/// Whom the token is about and for. The crate has looked at some of it, but never at an ES512 token.
 fn check_parties(claims: &ClaimMap, expected: &Expected<'_>) -> Result<(), TokenFault> {
-    // The crate is content with an array that holds the issuer among others.
-    if claims.get("iss").and_then(Value::as_str) != Some(expected.issuer.as_str()) {
-        return Err(TokenFault::Issuer);
+    claims.get("sub").and_then(Value::as_str).ok_or(TokenFault::Claim("sub"))?;
+    let audiences = match claims.get("aud").ok_or(TokenFault::Claim("aud"))? {
+        Value::Array(audiences) => audiences.as_slice(),
+        audience => std::slice::from_ref(audience),
+    };
+    if !audiences.iter().any(|audience| audience.as_str() == Some(expected.client_id)) {
+        return Err(TokenFault::Audience);
     }
-    let several = claims.get("aud").and_then(Value::as_array).is_some_and(|audiences| audiences.len() > 1);
     match claims.get("azp") {
-        None if several => Err(TokenFault::AuthorizedParty),
+        None if audiences.len() > 1 => Err(TokenFault::AuthorizedParty),
         Some(azp) if azp.as_str() != Some(expected.client_id) => Err(TokenFault::AuthorizedParty),
         _ => Ok(()),
     }
@@ -153,7 +190,7 @@ fn check_times(claims: &ClaimMap, expected: &Expected<'_>) -> Result<(), TokenFa
             return Err(TokenFault::NotYetValid);
         }
     }
-    if iat.saturating_add(LEEWAY) < expected.started {
+    if iat.saturating_add(LEEWAY).saturating_add(expected.backdating) < expected.started {
         return Err(TokenFault::Stale);
     }
     Ok(())
@@ -170,7 +207,6 @@ fn header_fault(kind: &ErrorKind) -> TokenFault {
 /// The crate's own words may quote the token; ours do not.
 fn decode_fault(kind: &ErrorKind) -> TokenFault {
     match kind {
-        ErrorKind::InvalidIssuer => TokenFault::Issuer,
         ErrorKind::InvalidAudience => TokenFault::Audience,
         ErrorKind::InvalidAlgorithm | ErrorKind::MissingAlgorithm => TokenFault::Algorithm,
         ErrorKind::InvalidKeyFormat => TokenFault::UnfitKey,
@@ -185,5 +221,7 @@ fn decode_fault(kind: &ErrorKind) -> TokenFault {
     }
 }
 
+#[cfg(test)]
+mod es512_tests;
 #[cfg(test)]
 mod tests;

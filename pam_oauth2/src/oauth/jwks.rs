@@ -14,7 +14,17 @@ const RSA_BITS_MIN: usize = 2048;
 
 /// A key set. Keys of unknown shape are left out: RFC 7517 §5 says to ignore them.
 #[derive(Debug)]
-pub(super) struct KeySet(Vec<Jwk>);
+pub(super) struct KeySet(Vec<Key>);
+
+/// A key, and what the crate's type of one has no place for.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) jwk: Jwk,
+    /// `alg`, as written.
+    pub(super) algorithm: Option<String>,
+    /// `issuer`: whose tokens it may sign (Microsoft Entra ID).
+    pub(super) issuer: Option<String>,
+}
 
 impl KeySet {
     /// Fetches the set.
@@ -32,23 +42,35 @@ impl KeySet {
         })
     }
 
-    /// The key named `kid`, if it may verify a signature made with `algorithm`.
+    /// The key named `kid` that may verify a signature made with `algorithm`.
     ///
     /// # Errors
     /// [`TokenFault::UnknownKey`], [`TokenFault::UnfitKey`] or [`TokenFault::SmallKey`].
-    pub(super) fn find(&self, kid: &str, algorithm: Algorithm) -> Result<DecodingKey, TokenFault> {
-        let mut named = self.0.iter().filter(|key| key.common.key_id.as_deref() == Some(kid)).peekable();
-        if named.peek().is_none() {
-            return Err(TokenFault::UnknownKey);
-        }
-        let jwk = named.find(|key| is_fit(key, algorithm)).ok_or(TokenFault::UnfitKey)?;
-        let key = DecodingKey::from_jwk(jwk).map_err(|_| TokenFault::UnfitKey)?;
+    pub(super) fn find(&self, kid: &str, algorithm: Algorithm) -> Result<(&Key, DecodingKey), TokenFault> {
+        let found = self.named(kid, |key| {
+            let named = key.jwk.common.key_algorithm;
+            named.is_none_or(|named| named == KeyAlgorithm::from(algorithm))
+                && is_of_family(&key.jwk.algorithm, algorithm)
+        })?;
+        let key = DecodingKey::from_jwk(&found.jwk).map_err(|_| TokenFault::UnfitKey)?;
         match key.kind() {
             DecodingKeyKind::RsaModulusExponent { n, .. } if bits(n) < RSA_BITS_MIN => {
                 Err(TokenFault::SmallKey)
             }
-            _ => Ok(key),
+            _ => Ok((found, key)),
         }
+    }
+
+    /// The first key named `kid` that is for signatures and `is_fit`.
+    ///
+    /// # Errors
+    /// [`TokenFault::UnknownKey`] or [`TokenFault::UnfitKey`].
+    pub(super) fn named(&self, kid: &str, is_fit: impl Fn(&Key) -> bool) -> Result<&Key, TokenFault> {
+        let mut named = self.0.iter().filter(|key| key.jwk.common.key_id.as_deref() == Some(kid)).peekable();
+        if named.peek().is_none() {
+            return Err(TokenFault::UnknownKey);
+        }
+        named.find(|key| is_for_signatures(&key.jwk) && is_fit(key)).ok_or(TokenFault::UnfitKey)
     }
 }
 
@@ -60,23 +82,26 @@ pub(super) struct RawKeySet {
 
 impl From<RawKeySet> for KeySet {
     fn from(raw: RawKeySet) -> Self {
-        Self(raw.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect())
+        Self(raw.keys.into_iter().filter_map(Key::parse).collect())
     }
 }
 
-/// For signatures, for this algorithm, and of its family. A symmetric key (`oct`) is of no family of ours.
-fn is_fit(jwk: &Jwk, algorithm: Algorithm) -> bool {
-    let common = &jwk.common;
-    let for_signatures = common.public_key_use.as_ref().is_none_or(|used| *used == PublicKeyUse::Signature)
-        && common
-            .key_operations
-            .as_ref()
-            .is_none_or(|operations| operations.contains(&KeyOperations::Verify));
-    let for_algorithm = common.key_algorithm.is_none_or(|named| named == KeyAlgorithm::from(algorithm));
-    for_signatures && for_algorithm && is_of_family(&jwk.algorithm, algorithm)
+impl Key {
+    fn parse(key: Value) -> Option<Self> {
+        let text = |name: &str| key.get(name).and_then(Value::as_str).map(str::to_owned);
+        let (algorithm, issuer) = (text("alg"), text("issuer"));
+        Some(Self { algorithm, issuer, jwk: serde_json::from_value(key).ok()? })
+    }
 }
 
-/// The crate's own check stops at "RSA", "EC" or "Ed"; the curve is part of the algorithm (RFC 7518 §3.4, RFC 8037).
+fn is_for_signatures(jwk: &Jwk) -> bool {
+    let common = &jwk.common;
+    common.public_key_use.as_ref().is_none_or(|used| *used == PublicKeyUse::Signature)
+        && common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify))
+}
+
+/// The crate's own check stops at "RSA", "EC" or "Ed"; the curve is part of the algorithm (RFC 7518 §3.4, RFC 8037). A
+/// symmetric key (`oct`) is of no family of ours.
 fn is_of_family(key: &AlgorithmParameters, algorithm: Algorithm) -> bool {
     use Algorithm::{ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
     match (key, algorithm) {

@@ -9,6 +9,7 @@
 mod client_auth;
 mod device_flow;
 mod discovery;
+mod entra;
 mod error;
 mod exchange;
 mod http;
@@ -26,6 +27,7 @@ mod test_keys;
 pub(crate) mod test_support;
 
 pub use device_flow::DeviceGrant;
+pub use entra::{Aadsts, EntraFault, GraphFault};
 pub use error::{EndpointName, ExpiredBy, ProviderError, ProviderErrorKind};
 pub use http::{
     BODY_LIMIT, Basic, Connect, Endpoint, Http, HttpError, KEY_SET_LIMIT, Outage, ProtocolFault, Request,
@@ -37,6 +39,7 @@ pub use introspection::IntrospectionFault;
 pub use provider::Provider;
 pub use verified::{ClaimFault, VerifiedClaims};
 
+use shared::config::Entra;
 pub use shared::config::Validation;
 use shared::types::{Issuer, Secret};
 
@@ -49,6 +52,8 @@ pub struct Settings {
     pub client_secret: Option<Secret>,
     /// The issuer, byte by byte as the provider writes it. Where there is one, discovery fills the endpoints not given.
     pub issuer: Option<Issuer>,
+    /// Microsoft Entra ID instead of an issuer.
+    pub entra: Option<Entra>,
     /// Device authorization endpoint (`oauth_device_url`).
     pub device_url: Option<String>,
     /// Token endpoint (`oauth_token_url`).
@@ -63,6 +68,8 @@ pub struct Settings {
     pub username_claims: Vec<String>,
     /// The claim with the groups: an array of strings or one string; dots lead into objects.
     pub groups_claim: String,
+    /// Groups decide something here (`allowed_groups`, `group_map`): they are worth a request of their own.
+    pub needs_groups: bool,
     /// Introspection only: an answer without `sub` is about the person its username names.
     pub subject_from_username: bool,
 }

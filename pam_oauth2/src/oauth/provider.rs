@@ -3,10 +3,11 @@
 use super::Settings;
 use super::device_flow::{self, DeviceGrant, Tokens};
 use super::discovery::{self, Proof};
+use super::entra::{self, Trust};
 use super::error::{EndpointName, ProviderError};
 use super::exchange::{Exchange, object};
 use super::http::{Connect, Endpoint};
-use super::id_token::{self, Expected, TokenFault};
+use super::id_token::{self, Expected, IssuerRule, TokenFault, Verified};
 use super::introspection;
 use super::jwks::KeySet;
 use super::userinfo;
@@ -22,6 +23,15 @@ pub struct Provider<'a> {
     settings: &'a Settings,
     connect: &'a dyn Connect,
     clock: &'a dyn Clock,
+}
+
+/// Who signs id_tokens.
+#[derive(Clone, Copy)]
+struct Signer<'a> {
+    keys: &'a Endpoint,
+    issuer: IssuerRule<'a>,
+    /// See [`Expected`].
+    backdating: u64,
 }
 
 impl<'a> Provider<'a> {
@@ -53,8 +63,16 @@ impl<'a> Provider<'a> {
         let tokens = device_flow::poll(&exchange, self.settings, grant, deadline)?;
         match &grant.endpoints.proof {
             Proof::IdToken { issuer, keys, userinfo } => {
-                let claims = self.by_id_token(&exchange, grant, &tokens, (issuer, keys))?;
-                self.identify(&exchange, issuer, &claims, &tokens.access_token, userinfo.as_ref())
+                let rule = |token: &Verified| id_token::is_from(token, issuer.as_str());
+                let signer = Signer { keys, issuer: &rule, backdating: 0 };
+                let token = self.by_id_token(&exchange, grant, &tokens, signer)?;
+                self.identify(&exchange, issuer, &token.claims, &tokens.access_token, userinfo.as_ref())
+            }
+            Proof::Entra { trust, keys } => {
+                let rule = |token: &Verified| trust.tenant(token).map(drop);
+                let signer = Signer { keys, issuer: &rule, backdating: entra::BACKDATING };
+                let token = self.by_id_token(&exchange, grant, &tokens, signer)?;
+                self.identify_at_entra(&exchange, trust, &token, &tokens.access_token)
             }
             Proof::Introspection(url) => self.by_introspection(&exchange, grant, &tokens.access_token, url),
         }
@@ -65,14 +83,15 @@ impl<'a> Provider<'a> {
         exchange: &Exchange<'_>,
         grant: &DeviceGrant,
         tokens: &Tokens,
-        (issuer, keys): (&Issuer, &Endpoint),
-    ) -> Result<ClaimMap, ProviderError> {
+        signer: Signer<'_>,
+    ) -> Result<Verified, ProviderError> {
         let token = tokens.id_token.as_ref().ok_or(TokenFault::Absent)?;
-        let verify = || -> Result<Result<ClaimMap, TokenFault>, ProviderError> {
-            let keys = KeySet::fetch(exchange, keys)?;
+        let verify = || -> Result<Result<Verified, TokenFault>, ProviderError> {
+            let keys = KeySet::fetch(exchange, signer.keys)?;
             let now = self.clock.unix_seconds();
             let client_id = &self.settings.client_id;
-            let expected = Expected { issuer, client_id, started: grant.started, now };
+            let Signer { issuer, backdating, .. } = signer;
+            let expected = Expected { issuer, client_id, started: grant.started, backdating, now };
             Ok(id_token::verify(token.expose(), &keys, &expected))
         };
         match verify()? {
@@ -80,6 +99,31 @@ impl<'a> Provider<'a> {
             Err(TokenFault::UnknownKey) => Ok(verify()??),
             verdict => Ok(verdict?),
         }
+    }
+
+    /// Who Entra's id_token is about: (`tid`, `oid`), for `sub` differs from application to application.
+    fn identify_at_entra(
+        &self,
+        exchange: &Exchange<'_>,
+        trust: &Trust,
+        token: &Verified,
+        access_token: &Secret,
+    ) -> Result<VerifiedClaims, ProviderError> {
+        let Settings { username_claims, groups_claim, entra, needs_groups, .. } = self.settings;
+        let claims = &token.claims;
+        let tenant = trust.tenant(token)?;
+        let subject = claims.get("oid").and_then(Value::as_str).ok_or(TokenFault::Claim("oid"))?;
+        let username = verified::username(claims, username_claims)
+            .ok_or_else(|| ClaimFault::Username(username_claims.join(", ")))?;
+        trust.admits(&tenant, claims, username)?;
+        let groups = match entra {
+            Some(entra) if *needs_groups && entra::overage(claims, groups_claim) => {
+                entra::groups(exchange, entra, access_token)?
+            }
+            _ => verified::groups(claims, groups_claim),
+        };
+        let issuer = Issuer::parse(&trust.issuer_of(&tenant)).map_err(ClaimFault::from)?;
+        Ok(verified::assemble(issuer, subject, username, groups)?)
     }
 
     /// Who the id_token is about. Where it does not hold a username, userinfo may; the two are never mixed in one claim,

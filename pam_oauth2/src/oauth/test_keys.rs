@@ -5,8 +5,11 @@ use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING,
+    EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
 };
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, crypto, encode};
 use serde_json::{Value, json};
@@ -26,6 +29,9 @@ pub(super) static ED25519: LazyLock<EncodingKey> = LazyLock::new(|| {
     EncodingKey::from_ed_der(Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()).unwrap().as_ref())
 });
 
+pub(super) static EC521: LazyLock<EcdsaKeyPair> =
+    LazyLock::new(|| EcdsaKeyPair::generate(&ECDSA_P521_SHA512_FIXED_SIGNING).unwrap());
+
 fn rsa() -> EncodingKey {
     let key = KeyPair::generate(KeySize::Rsa2048).unwrap();
     let pkcs8: aws_lc_rs::encoding::Pkcs8V1Der<'_> = key.as_der().unwrap();
@@ -39,6 +45,21 @@ pub(super) fn jwk(kid: &str, key: &EncodingKey, algorithm: Algorithm) -> Value {
     jwk["kid"] = json!(kid);
     jwk["use"] = json!("sig");
     jwk
+}
+
+/// The public half of [`EC521`], which the crate cannot write.
+pub(super) fn jwk_521(kid: &str) -> Value {
+    let point = EC521.public_key().as_ref();
+    let (x, y) = (&point[1..67], &point[67..]);
+    let encode = |coordinate| URL_SAFE_NO_PAD.encode(coordinate);
+    json!({"kty": "EC", "crv": "P-521", "kid": kid, "alg": "ES512", "use": "sig", "x": encode(x), "y": encode(y)})
+}
+
+/// A token of any header and payload, signed with ES512.
+pub(super) fn raw_token_521(header: &str, payload: &str) -> String {
+    let message = format!("{}.{}", base64url(header), base64url(payload));
+    let signature = EC521.sign(&SystemRandom::new(), message.as_bytes()).unwrap();
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 /// An RSA public key of so many bits. Nobody has its private half.
@@ -81,14 +102,5 @@ pub(super) fn raw_token(header: &str, payload: &str) -> String {
 }
 
 pub(super) fn base64url(text: &str) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut out = String::new();
-    for chunk in text.as_bytes().chunks(3) {
-        let bits =
-            chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for digit in 0..=chunk.len() {
-            out.push(char::from(DIGITS[(bits >> (18 - 6 * digit) & 63) as usize]));
-        }
-    }
-    out
+    URL_SAFE_NO_PAD.encode(text)
 }

@@ -151,6 +151,7 @@ pub(super) fn settings() -> Settings {
         client_id: "client".to_owned(),
         client_secret: Some(Secret::new("s3cret".to_owned())),
         issuer: None,
+        entra: None,
         device_url: Some(DEVICE.to_owned()),
         token_url: Some(TOKEN.to_owned()),
         introspection_url: Some(INTROSPECT.to_owned()),
@@ -158,6 +159,7 @@ pub(super) fn settings() -> Settings {
         validation: Validation::Introspection,
         username_claims: vec!["preferred_username".to_owned()],
         groups_claim: "groups".to_owned(),
+        needs_groups: true,
         subject_from_username: false,
     }
 }

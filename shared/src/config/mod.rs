@@ -1,10 +1,12 @@
 //! The configuration: [`raw`] is the JSON, [`Config`] what it means, every default resolved and every value typed.
 
+mod entra;
 mod load;
 mod provider;
 mod raw;
 mod resolve;
 
+pub use entra::{Entra, Tenant, TenantId};
 pub use load::{ConfigError, Loaded, load};
 pub use raw::Fault;
 
@@ -32,6 +34,8 @@ pub struct Provider {
     pub client_secret: Option<Secret>,
     /// Discovery and the expected `iss`.
     pub issuer: Option<Issuer>,
+    /// Microsoft Entra ID instead of an issuer.
+    pub entra: Option<Entra>,
     /// RFC 8628 §3.1.
     pub device_url: Option<String>,
     /// RFC 6749 §3.2.
@@ -167,5 +171,7 @@ pub struct Config {
     pub digest: [u8; 32],
 }
 
+#[cfg(test)]
+mod entra_tests;
 #[cfg(test)]
 mod tests;

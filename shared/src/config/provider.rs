@@ -1,5 +1,6 @@
 //! The provider's part of the configuration.
 
+use super::entra::{entra, selects_entra};
 use super::raw::{Fault, Fields};
 use super::resolve::{absolute, fault};
 use super::{Provider, Validation};
@@ -29,18 +30,18 @@ pub(super) fn provider(
     if url(fields, "oauth_auth_url").is_some() {
         warnings.push("oauth_auth_url is not used by the device flow: remove it".into());
     }
-    if issuer.is_none() && !fields.has("issuer") {
-        for (key, value) in [("oauth_device_url", &device_url), ("oauth_token_url", &token_url)] {
-            if value.is_none() && !fields.has(key) {
-                fields.faults.push(Fault::Conflict(format!("without \"issuer\", \"{key}\" must be given")));
-            }
-        }
-    }
-    let validation = validation(fields, issuer.is_some(), introspection_url.is_some());
+    let is_entra = selects_entra(fields, token_url.as_deref());
+    let (entra, validation) = if is_entra {
+        (Some(entra(fields, token_url.as_deref())?), Some(Validation::IdToken))
+    } else {
+        needed(fields, &[("oauth_device_url", &device_url), ("oauth_token_url", &token_url)]);
+        (None, validation(fields, issuer.is_some(), introspection_url.is_some()))
+    };
     Some(Provider {
         client_id: client_id?,
         client_secret,
         issuer,
+        entra,
         device_url,
         token_url,
         introspection_url,
@@ -49,6 +50,19 @@ pub(super) fn provider(
         ca_file: absolute(fields, "ca_file"),
         http_timeout: Duration::from_secs(fields.number("http_timeout", 1..=60).unwrap_or(10)),
     })
+}
+
+/// Without an issuer to discover them from, these endpoints must be written down.
+fn needed(fields: &mut Fields, endpoints: &[(&str, &Option<String>)]) {
+    if fields.has("issuer") {
+        return;
+    }
+    for (key, value) in endpoints {
+        if value.is_none() && !fields.has(key) {
+            let text = format!("without \"issuer\" or \"tenant_id\", \"{key}\" must be given");
+            fields.faults.push(Fault::Conflict(text));
+        }
+    }
 }
 
 fn validation(fields: &mut Fields, has_issuer: bool, has_introspection: bool) -> Option<Validation> {
@@ -72,7 +86,7 @@ fn validation(fields: &mut Fields, has_issuer: bool, has_introspection: bool) ->
         None if has_issuer => Some(Validation::IdToken),
         None => {
             fields.faults.push(Fault::Conflict(
-                "\"issuer\" or \"oauth_token_introspect_url\" must be given: nothing could validate a token"
+                "\"issuer\", \"tenant_id\" or \"oauth_token_introspect_url\" must be given: nothing could validate a token"
                     .into(),
             ));
             None
@@ -123,7 +137,7 @@ fn url(fields: &mut Fields, key: &str) -> Option<String> {
 }
 
 /// https, or http to a loopback address (rule 6). The HTTP client parses the URL and holds it to the same rule.
-fn is_https(text: &str) -> bool {
+pub(super) fn is_https(text: &str) -> bool {
     let loopback = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
     let local = |prefix: &&str| {
         text.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))

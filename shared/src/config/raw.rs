@@ -1,10 +1,8 @@
 //! The JSON text as typed fields. Every fault is collected, so that an administrator sees all of them at once; an
 //! unknown key is a fault that names the nearest known one.
 
-use serde::de::{Error as _, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use crate::unique_keys::UniqueKeys;
 use serde_json::{Map, Value};
-use std::fmt;
 
 /// A fault in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,11 +45,16 @@ pub enum Fault {
 }
 
 /// The keys that are served.
-pub(super) const KNOWN: [&str; 44] = [
+pub(super) const KNOWN: [&str; 49] = [
     "client_id",
     "client_secret",
     "client_secret_file",
     "issuer",
+    "tenant_id",
+    "azure_authority",
+    "graph_url",
+    "allowed_tenants",
+    "allow_guests",
     "oauth_auth_url",
     "oauth_device_url",
     "oauth_token_url",
@@ -95,12 +98,7 @@ pub(super) const KNOWN: [&str; 44] = [
 ];
 
 /// Keys of the design that no code serves yet.
-const NOT_YET: [&str; 12] = [
-    "tenant_id",
-    "azure_authority",
-    "graph_url",
-    "allowed_tenants",
-    "allow_guests",
+const NOT_YET: [&str; 7] = [
     "local_group",
     "local_groups",
     "allow_privileged_groups",
@@ -148,6 +146,11 @@ impl Fields {
 
     pub(super) fn has(&self, key: &str) -> bool {
         self.value(key).is_some()
+    }
+
+    /// The string under a key, for rules that look at several keys; its faults are found where it is read.
+    pub(super) fn peek(&self, key: &str) -> Option<String> {
+        self.value(key)?.as_str().map(str::to_owned)
     }
 
     /// A non-empty string without control characters.
@@ -204,6 +207,11 @@ impl Fields {
         list
     }
 
+    /// A list of non-empty strings where there is a list at all; the key may hold something else.
+    pub(super) fn array(&mut self, key: &str) -> Option<Vec<String>> {
+        if self.value(key)?.is_array() { self.list(key) } else { None }
+    }
+
     /// `[first, last]`.
     pub(super) fn pair(&mut self, key: &str) -> Option<(u32, u32)> {
         let value = self.value(key)?;
@@ -242,34 +250,6 @@ pub(super) fn parse(text: &[u8]) -> Result<Map<String, Value>, Fault> {
         message: error.to_string().split(" at line").next().unwrap_or_default().to_owned(),
     })?;
     Ok(object.0)
-}
-
-/// An object in which no key stands twice: which of two values counts would be a matter of luck.
-struct UniqueKeys(Map<String, Value>);
-
-impl<'de> Deserialize<'de> for UniqueKeys {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Keys;
-        impl<'de> Visitor<'de> for Keys {
-            type Value = UniqueKeys;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<UniqueKeys, A::Error> {
-                let mut map = Map::new();
-                while let Some((key, value)) = access.next_entry::<String, Value>()? {
-                    if map.contains_key(&key) {
-                        return Err(A::Error::custom(format!("the key \"{key}\" stands twice")));
-                    }
-                    map.insert(key, value);
-                }
-                Ok(UniqueKeys(map))
-            }
-        }
-        deserializer.deserialize_map(Keys)
-    }
 }
 
 /// Lays `over` on `base`: objects are merged key by key, everything else is replaced.
@@ -315,12 +295,13 @@ mod tests {
 
     #[test]
     fn a_misspelt_key_is_named_with_the_nearest_one() {
-        let map = parse(br#"{"allowed_grups": ["a"], "_note": 1, "tenant_id": "x", "zzzzzzzz": 1}"#).unwrap();
+        let map =
+            parse(br#"{"allowed_grups": ["a"], "_note": 1, "local_group": "x", "zzzzzzzz": 1}"#).unwrap();
         let faults = Fields::new(map).faults;
         assert!(
             faults.contains(&Fault::Unknown { key: "allowed_grups".into(), nearest: Some("allowed_groups") })
         );
-        assert!(faults.contains(&Fault::NotSupported("tenant_id".into())));
+        assert!(faults.contains(&Fault::NotSupported("local_group".into())));
         assert!(faults.contains(&Fault::Unknown { key: "zzzzzzzz".into(), nearest: None }));
         assert_eq!(faults.len(), 3);
     }

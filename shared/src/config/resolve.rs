@@ -26,10 +26,11 @@ pub(super) fn config(
     mut read_secret: impl FnMut(&Path) -> Result<Vec<u8>, SecureFileError>,
     warnings: &mut Vec<String>,
 ) -> Option<Config> {
-    fields.refuse_null(&["allowed_groups", "allowed_users", "first_login"]);
+    fields.refuse_null(&["allowed_groups", "allowed_users", "allowed_tenants", "first_login"]);
     provisioning(fields);
     let provider = provider(fields, &mut read_secret, warnings);
-    let mapping = mapping(fields);
+    let is_entra = provider.as_ref().is_some_and(|provider| provider.entra.is_some());
+    let mapping = mapping(fields, is_entra);
     let policy = policy(fields, mapping.preserve_case);
     let accounts = accounts(fields, nsswitch, mapping.preserve_case, &mut read_secret);
     let prompt = prompt(fields, warnings);
@@ -75,8 +76,12 @@ pub(super) fn fault<T>(fields: &mut Fields, key: &str, expected: impl Into<Strin
     None
 }
 
-fn mapping(fields: &mut Fields) -> Mapping {
-    let username_claims = fields.list("username_claims").unwrap_or_else(|| vec!["preferred_username".into()]);
+fn mapping(fields: &mut Fields, is_entra: bool) -> Mapping {
+    // Entra's v1.0 tokens call it upn. The earlier module fell back to sub.
+    let default = if is_entra { &["preferred_username", "upn", "sub"][..] } else { &["preferred_username"] };
+    let username_claims = fields
+        .list("username_claims")
+        .unwrap_or_else(|| default.iter().map(|&claim| claim.to_owned()).collect());
     if username_claims.is_empty() {
         fields.fault("username_claims", "a list of at least one claim");
     }

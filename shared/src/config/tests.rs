@@ -3,7 +3,7 @@
 use super::*;
 use std::path::Path;
 
-fn load_text(text: &str) -> Result<Loaded, ConfigError> {
+pub(super) fn load_text(text: &str) -> Result<Loaded, ConfigError> {
     load_texts(text, &[], "passwd: files oauth2\n")
 }
 
@@ -22,7 +22,7 @@ fn write(path: &Path, text: &str) {
     crate::secure_file::replace(path, text.as_bytes(), 0o600).unwrap();
 }
 
-fn faults(text: &str) -> Vec<String> {
+pub(super) fn faults(text: &str) -> Vec<String> {
     match load_text(text) {
         Err(ConfigError::Faults { faults, .. }) => faults.iter().map(ToString::to_string).collect(),
         other => panic!("{other:?}"),
@@ -61,14 +61,14 @@ fn an_earlier_modules_configuration_is_read_as_it_is_but_for_the_mode() {
 #[test]
 fn every_fault_is_reported_at_once() {
     let faults = faults(
-        r#"{"issuer": "http://idp.example", "alowed_users": [], "tenant_id": "t", "qr_enabled": "yes",
+        r#"{"issuer": "http://idp.example", "alowed_users": [], "local_group": "t", "qr_enabled": "yes",
             "uid_range": [60000, 70000], "umask": 77, "provisioning": "useradd"}"#,
     );
     for part in [
         "\"client_id\" is missing",
         "\"issuer\" must be an https URL",
         "unknown key \"alowed_users\", did you mean \"allowed_users\"?",
-        "\"tenant_id\" is not supported yet",
+        "\"local_group\" is not supported yet",
         "\"qr_enabled\" must be true or false",
         "\"uid_range\" must be a range for people",
         "\"umask\" must be",
@@ -164,7 +164,11 @@ fn every_key_is_in_the_manual_page() {
 }
 
 #[test]
-fn the_shipped_example_is_valid() {
-    let config = load_text(include_str!("../../../examples/config.json")).unwrap().config;
-    assert_eq!(config.mapping.strip_domain.as_deref(), Some("example.com"));
+fn the_shipped_examples_are_valid() {
+    for example in
+        [include_str!("../../../examples/config.json"), include_str!("../../../examples/entra.json")]
+    {
+        let config = load_text(example).unwrap().config;
+        assert_eq!(config.mapping.strip_domain.as_deref(), Some("example.com"));
+    }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 /// The login began ten seconds ago.
 const STARTED: u64 = NOW - 10;
 
-fn key_set(keys: &Value) -> KeySet {
+pub(super) fn key_set(keys: &Value) -> KeySet {
     KeySet::from(serde_json::from_value::<RawKeySet>(json!({ "keys": keys })).unwrap())
 }
 
@@ -25,9 +25,14 @@ fn provider_keys() -> KeySet {
     ]))
 }
 
-fn run(token: &str, keys: &KeySet) -> Result<ClaimMap, TokenFault> {
-    let issuer = Issuer::parse(ISSUER).unwrap();
-    verify(token, keys, &Expected { issuer: &issuer, client_id: "client", started: STARTED, now: NOW })
+pub(super) fn run(token: &str, keys: &KeySet) -> Result<ClaimMap, TokenFault> {
+    run_backdated(token, keys, 0)
+}
+
+fn run_backdated(token: &str, keys: &KeySet, backdating: u64) -> Result<ClaimMap, TokenFault> {
+    let issuer = |token: &Verified| is_from(token, ISSUER);
+    let expected = Expected { issuer: &issuer, client_id: "client", started: STARTED, backdating, now: NOW };
+    verify(token, keys, &expected).map(|verified| verified.claims)
 }
 
 /// The fault of a token whose claims are [`claims`] but for `change`.
@@ -42,7 +47,7 @@ fn fault_of_key(change: impl FnOnce(&mut Value)) -> Option<TokenFault> {
     run(&token(|_| ()), &key_set(&json!([key]))).err()
 }
 
-fn remove(object: &mut Value, key: &str) {
+pub(super) fn remove(object: &mut Value, key: &str) {
     object.as_object_mut().unwrap().remove(key);
 }
 
@@ -82,7 +87,7 @@ fn every_allowed_algorithm_verifies() {
 #[test]
 fn an_unsigned_or_symmetric_token_never_verifies() {
     let payload = base64url(&claims().to_string());
-    for alg in ["none", "None", "nOnE", "", "RS1", "ES512", "ES256K", "HS256 "] {
+    for alg in ["none", "None", "nOnE", "", "RS1", "es512", "ES256K", "HS256 "] {
         let header = json!({"alg": alg, "kid": "rsa"}).to_string();
         let token = format!("{}.{payload}.", base64url(&header));
         assert_eq!(run(&token, &provider_keys()).err(), Some(TokenFault::Algorithm), "{alg}");
@@ -300,10 +305,33 @@ fn a_token_is_believed_only_in_its_time_and_only_for_this_login() {
 #[test]
 fn a_claim_that_is_given_twice_is_never_believed() {
     let payload = claims().to_string();
-    for claim in ["\"sub\":\"root\"", "\"aud\":\"other\"", "\"iss\":\"https://evil.example\"", "\"exp\":1"] {
+    for claim in [
+        "\"sub\":\"root\"",
+        "\"aud\":\"other\"",
+        "\"iss\":\"https://evil.example\"",
+        "\"exp\":1",
+        "\"tid\":1,\"tid\":2",
+    ] {
         let twice = payload.replacen('{', &format!("{{{claim},"), 1);
         let token = raw_token(r#"{"alg":"RS256","kid":"rsa"}"#, &twice);
         assert_eq!(run(&token, &provider_keys()).err(), Some(TokenFault::Malformed), "{claim}");
+        let token = raw_token_521(r#"{"alg":"ES512","kid":"ec521"}"#, &twice);
+        let keys = key_set(&json!([jwk_521("ec521")]));
+        assert_eq!(run(&token, &keys).err(), Some(TokenFault::Malformed), "ES512 {claim}");
+    }
+}
+
+#[test]
+fn a_provider_that_dates_its_tokens_back_is_given_as_much() {
+    let backdated = |seconds| token(|claims| claims["iat"] = json!(STARTED - seconds));
+    for (seconds, backdating, fault) in
+        [(360, 300, None), (361, 300, Some(TokenFault::Stale)), (61, 0, Some(TokenFault::Stale))]
+    {
+        assert_eq!(
+            run_backdated(&backdated(seconds), &provider_keys(), backdating).err(),
+            fault,
+            "{seconds}"
+        );
     }
 }
 

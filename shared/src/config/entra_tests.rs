@@ -1,0 +1,131 @@
+//! Configurations for Microsoft Entra ID, as an administrator writes them.
+
+use super::tests::{faults, load_text};
+use super::*;
+
+const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
+const OTHER: &str = "8eaef023-2b34-4da1-9baa-8bc8c9d6a490";
+
+fn text(more: &str) -> String {
+    format!(r#"{{"client_id": "c", "provisioning": "store", {more}}}"#)
+}
+
+fn entra(more: &str) -> Entra {
+    load_text(&text(more)).unwrap().config.provider.entra.unwrap()
+}
+
+fn fault(more: &str) -> String {
+    faults(&text(more)).join("; ")
+}
+
+#[test]
+fn a_tenant_gives_every_endpoint() {
+    let loaded = load_text(&text(&format!(r#""tenant_id": "{}""#, TENANT.to_uppercase()))).unwrap().config;
+    assert_eq!((loaded.provider.validation, &loaded.provider.device_url), (Validation::IdToken, &None));
+    assert_eq!(loaded.mapping.username_claims, ["preferred_username", "upn", "sub"]);
+    let entra = loaded.provider.entra.unwrap();
+    let tenant = TenantId::parse(TENANT).unwrap();
+    assert_eq!(entra.tenant, Tenant::Id(tenant.clone()));
+    assert_eq!(entra.allowed_tenants, [(tenant, Vec::new())].into());
+    assert_eq!(entra.authority, "https://login.microsoftonline.com");
+    assert_eq!(entra.graph, "https://graph.microsoft.com");
+    assert!(!entra.allow_guests);
+}
+
+#[test]
+fn a_sovereign_cloud_is_named_by_its_authority_alone() {
+    for (authority, graph, issuer) in [
+        ("https://login.microsoftonline.us/", "https://graph.microsoft.us", "https://sts.windows.net"),
+        (
+            "https://login.partner.microsoftonline.cn",
+            "https://microsoftgraph.chinacloudapi.cn",
+            "https://sts.chinacloudapi.cn",
+        ),
+    ] {
+        let entra = entra(&format!(r#""tenant_id": "{TENANT}", "azure_authority": "{authority}""#));
+        assert_eq!(entra.authority, authority.trim_end_matches('/'));
+        assert_eq!((entra.graph.as_str(), entra.issuer_v1.as_str()), (graph, issuer));
+    }
+    let alias =
+        entra(&format!(r#""tenant_id": "{TENANT}", "azure_authority": "https://login.chinacloudapi.cn""#));
+    assert_eq!(alias.issuer, "https://login.partner.microsoftonline.cn");
+    let unknown = r#""tenant_id": "contoso.com", "azure_authority": "https://login.example.com""#;
+    assert!(fault(unknown).contains("\"graph_url\" must be given"));
+    let known = entra(&format!(r#"{unknown}, "graph_url": "https://g.example""#));
+    assert_eq!(known.graph, "https://g.example");
+}
+
+#[test]
+fn an_earlier_modules_configuration_for_azure_is_read_as_it_is_but_for_the_mode() {
+    let base = format!("https://login.microsoftonline.com/{TENANT}/oauth2/v2.0");
+    let written = format!(
+        r#""client_secret": "s", "oauth_auth_url": "{base}/authorize", "oauth_device_url": "{base}/devicecode",
+           "oauth_token_url": "{base}/token", "scope": "openid profile email offline_access",
+           "allowed_groups": ["{OTHER}"]"#
+    );
+    let loaded = load_text(&text(&format!(r#"{written}, "tenant_id": "{TENANT}""#))).unwrap();
+    assert_eq!(loaded.config.provider.token_url, Some(format!("{base}/token")));
+    assert!(loaded.config.provider.entra.is_some());
+    // There "no tenant" meant that everybody at Microsoft was believed.
+    assert!(fault(&written).contains("\"allowed_tenants\" must name who is trusted"));
+}
+
+#[test]
+fn where_everybody_at_microsoft_can_sign_in_the_trusted_tenants_are_named() {
+    for shared in [r#""tenant_id": "common""#, r#""tenant_id": "Organizations""#, r#""allow_guests": true"#] {
+        assert!(fault(shared).contains("must name who is trusted"), "{shared}");
+        let one = entra(&format!(r#"{shared}, "allowed_tenants": ["{TENANT}"]"#));
+        assert!(matches!(one.tenant, Tenant::Shared(_)));
+        assert_eq!(one.allowed_tenants.len(), 1);
+    }
+    assert!(fault(&format!(r#""tenant_id": "{TENANT}", "allowed_tenants": null"#)).contains("not null"));
+}
+
+#[test]
+fn several_tenants_need_a_domain_each_that_no_other_has() {
+    let several = |a: &str, b: &str| {
+        format!(r#""tenant_id": "common", "allowed_tenants": {{"{TENANT}": {a}, "{OTHER}": {b}}}"#)
+    };
+    let good = entra(&several(r#"["Contoso.com", "contoso.org"]"#, r#"["fabrikam.com"]"#));
+    assert_eq!(good.allowed_tenants[&TenantId::parse(TENANT).unwrap()], ["contoso.com", "contoso.org"]);
+    for (a, b) in [("[]", r#"["fabrikam.com"]"#), (r#"["contoso.com"]"#, r#"["CONTOSO.com"]"#)] {
+        assert!(fault(&several(a, b)).contains("each needs its own domains"));
+    }
+    let foreign = format!(r#""tenant_id": "{TENANT}", "allowed_tenants": ["{OTHER}"]"#);
+    assert!(fault(&foreign).contains("does not name"));
+}
+
+#[test]
+fn what_entra_does_not_have_is_refused_by_name() {
+    let tenant = format!(r#""tenant_id": "{TENANT}""#);
+    for (more, part) in [
+        (r#""issuer": "https://idp.example""#, "remove \"issuer\""),
+        (r#""oauth_token_introspect_url": "https://i/n""#, "remove \"oauth_token_introspect_url\""),
+        (r#""validation": "introspection""#, "has no introspection"),
+        (r#""oauth_token_url": "https://evil.example/token""#, "is not at https://login.microsoftonline.com"),
+        (r#""azure_authority": "https://login.microsoftonline.com/x""#, "\"azure_authority\" must be"),
+        (r#""azure_authority": "http://login.microsoftonline.com""#, "\"azure_authority\" must be"),
+        (r#""allowed_tenants": ["contoso.com"]"#, "\"allowed_tenants\" must be"),
+        (r#""allowed_tenants": "x""#, "\"allowed_tenants\" must be"),
+        (r#""allow_guests": "yes""#, "\"allow_guests\" must be"),
+    ] {
+        assert!(
+            fault(&format!("{tenant}, {more}")).contains(part),
+            "{more}: {}",
+            fault(&format!("{tenant}, {more}"))
+        );
+    }
+    for tenant in ["", "contoso", "72f988bf-86f1-41af-91ab", "a/b.c", "../x.y", "con toso.com"] {
+        assert!(fault(&format!(r#""tenant_id": "{tenant}""#)).contains("\"tenant_id\" must be"), "{tenant}");
+    }
+    let issuer = format!(r#""issuer": "https://login.microsoftonline.com/{TENANT}/v2.0""#);
+    assert!(fault(&issuer).contains("configured by \"tenant_id\""));
+}
+
+#[test]
+fn a_tenant_id_is_a_guid_in_lower_case() {
+    assert_eq!(TenantId::parse(&TENANT.to_uppercase()).unwrap().as_str(), TENANT);
+    for text in ["", "common", "72f988bf86f141af91ab2d7cd011db47", "72f988bf-86f1-41af-91ab-2d7cd011db4g"] {
+        assert_eq!(TenantId::parse(text), None, "{text}");
+    }
+}
