@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rig import product
+from rig import entra, product
 from rig.faults import SILENT_NAME, Cell
 
 HEALTHY = "https://idp.test:8443"
@@ -13,21 +13,23 @@ DEADLINE = 9  # seconds, as oauth_device_token_polling_timeout
 RETRY_AFTER = 3  # seconds
 MIB = 1024 * 1024
 
+HASTE = {"http_timeout": HTTP_TIMEOUT, "oauth_device_token_polling_timeout": DEADLINE}
+DISCOVERED = {**product.INTROSPECTION, **HASTE}
+ID_TOKEN = {**DISCOVERED, "validation": "id_token"}
 # Introspection without an issuer asks nothing but the addresses given, so each of them can be a door.
 GIVEN = {
-    **{key: value for key, value in product.INTROSPECTION.items() if key != "issuer"},
+    **{key: value for key, value in DISCOVERED.items() if key != "issuer"},
     "oauth_device_url": f"{HEALTHY}/device/auth",
     "oauth_token_url": f"{HEALTHY}/token",
     "oauth_token_introspect_url": f"{HEALTHY}/token/introspection",
-    "http_timeout": HTTP_TIMEOUT,
-    "oauth_device_token_polling_timeout": DEADLINE,
 }
-DISCOVERED = {
-    **product.INTROSPECTION,
-    "http_timeout": HTTP_TIMEOUT,
-    "oauth_device_token_polling_timeout": DEADLINE,
-}
-ID_TOKEN = {**DISCOVERED, "validation": "id_token"}
+# Microsoft Entra ID, of a person in so many groups that Graph has to tell them.
+ENTRA = entra.config(
+    client_id=entra.WITH_SECRET, client_secret=entra.SECRET, allowed_groups=[entra.STAFF], **HASTE,
+)
+ENTRA_PEOPLE = {entra.ANN: {"groups": [entra.STAFF], "group_count": 250}}
+# One page: the next one's address would lead away from the door.
+ENTRA_SETTINGS = {"graph": {"page_size": 999}}
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ ENDPOINTS = {
     "token": Endpoint("/token", "token endpoint", late=True),
     "introspection": Endpoint("/token/introspection", "introspection endpoint", late=True),
     "keys": Endpoint("/jwks", "key set", late=True),
+    "graph": Endpoint(entra.GROUPS_PATH, "Microsoft Graph", late=True),
 }
 
 
@@ -183,6 +186,7 @@ def _leading_to(column, address, endpoint):
         "token": ({**DISCOVERED, "oauth_token_url": url}, None),
         "introspection": ({**GIVEN, "oauth_token_introspect_url": url}, None),
         "keys": (ID_TOKEN, {"set": {"jwks_uri": f'"{url}"'}}),
+        "graph": ({**ENTRA, "graph_url": address}, None),
     }[column]
 
 

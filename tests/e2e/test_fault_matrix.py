@@ -11,6 +11,7 @@ import pytest
 from faults import ADMITTED, DEADLINE, ENDPOINTS, FAULTS, HTTP_TIMEOUT, NUMBERS, PASSING, RETRY_AFTER
 
 from rig import product, table
+from rig.entra import ANN, EntraMachine
 from rig.faults import LOG_FILE, Bench, NameServer, Outcome
 from rig.machine import Machine
 
@@ -23,47 +24,68 @@ FAILING = [trial for trial in TRIALS if trial.end is not ADMITTED]
 PASSED = [trial for trial in TRIALS if trial.end is ADMITTED]
 THROUGH_SSH = [
     "discovery-no-such-name", "device-other-host", "token-hangs", "introspection-500", "keys-truncated",
+    "graph-502-page",
 ]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A machine with a provider, somebody who is known there, and the trials that are made with them."""
+
+    machine: Machine
+    name: str
+    bench: Bench
+    trials: list
 
 
 @dataclass(frozen=True)
 class Matrix:
     outcomes: dict[str, Outcome]
-    left_behind: str  # by those that failed
+    left_behind: list[str]  # by those that failed
     arrivals: dict[int, list[int]]
 
 
 @pytest.fixture(scope="module")
-def machine():
-    with Machine("bookworm", config=product.INTROSPECTION) as ready:
-        assert ready.person.first_login("ann").status == 0
-        name_server = NameServer(ready.sandbox)
-        yield ready
-        name_server.close()
+def sites():
+    with Machine("bookworm", config=product.INTROSPECTION) as plain, \
+            EntraMachine("bookworm", config=faults.ENTRA) as graph:
+        graph.provider.people(faults.ENTRA_PEOPLE)
+        graph.provider.settings(**faults.ENTRA_SETTINGS)
+        made = [
+            _site(plain, "ann", [trial for trial in TRIALS if trial.column != "graph"]),
+            _site(graph, ANN, [trial for trial in TRIALS if trial.column == "graph"]),
+        ]
+        name_servers = [NameServer(site.machine.sandbox) for site in made]
+        yield made
+        for name_server in name_servers:
+            name_server.close()
 
 
-@pytest.fixture(scope="module")
-def bench(machine):
-    return Bench(machine, "ann")
-
-
-@pytest.fixture(scope="module")
-def matrix(machine, bench, request):
-    """All cells; first those that fail, between two looks at the machine's files."""
-    for trial in TRIALS:
+def _site(machine, name, trials):
+    assert machine.person.first_login(name).status == 0
+    bench = Bench(machine, name)
+    for trial in trials:
         bench.prepare(trial.cell, trial.door)
-    traces = machine.traces()
-    outcomes = _run(bench, FAILING)
-    left_behind = _left_behind(traces)
-    outcomes |= _run(bench, PASSED)
-    yield Matrix(outcomes, left_behind, bench.doors("arrivals"))
+    return Site(machine, name, bench, trials)
+
+
+@pytest.fixture(scope="module")
+def matrix(sites, request):
+    """All trials; first those that fail, between two looks at the machines' files."""
+    traces = [site.machine.traces() for site in sites]
+    outcomes = _run(sites, FAILING)
+    left_behind = [_left_behind(trace) for trace in traces]
+    outcomes |= _run(sites, PASSED)
+    arrivals = {port: times for site in sites for port, times in site.bench.doors("arrivals").items()}
+    yield Matrix(outcomes, left_behind, arrivals)
     _show(request, outcomes)
 
 
-def _run(bench, trials):
+def _run(sites, chosen):
+    tasks = [(site.bench, trial) for site in sites for trial in site.trials if trial in chosen]
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        outcomes = pool.map(lambda trial: bench.run(trial.cell), trials)
-        return {trial.name: outcome for trial, outcome in zip(trials, outcomes, strict=True)}
+        outcomes = pool.map(lambda task: task[0].run(task[1].cell), tasks)
+        return {trial.name: outcome for (_, trial), outcome in zip(tasks, outcomes, strict=True)}
 
 
 def _left_behind(traces):
@@ -116,25 +138,26 @@ def test_what_can_pass_is_tried_again_and_nothing_else(matrix, trial):
 
 
 def test_what_fails_leaves_nothing_behind(matrix):
-    assert matrix.left_behind == ""
+    assert matrix.left_behind == ["", ""]
 
 
-def test_no_redirect_is_followed(machine, matrix):
+def test_no_redirect_is_followed(sites, matrix):
     assert len(matrix.outcomes) == len(TRIALS)
-    assert machine.provider.control.requests("/redirected") == 0
+    assert [site.machine.provider.control.requests("/redirected") for site in sites] == [0, 0]
 
 
 @pytest.mark.parametrize("name", THROUGH_SSH)
-def test_the_same_through_ssh(machine, bench, matrix, name):
-    trial = next(trial for trial in TRIALS if trial.name == name)
+def test_the_same_through_ssh(sites, matrix, name):
+    site, trial = next((site, trial) for site in sites for trial in site.trials if trial.name == name)
+    machine, person = site.machine, site.machine.person
     machine.sandbox.write(product.CONFIG, json.dumps(trial.cell.config), 0o600)
     watch, traces = machine.watch(), machine.traces()
     if trial.cell.discovery:
-        bench.doors("change_next", ENDPOINTS["discovery"].pattern, **trial.cell.discovery)
-    with machine.person.ssh("ann", "true") as terminal:
+        site.bench.doors("change_next", ENDPOINTS["discovery"].pattern, **trial.cell.discovery)
+    with person.ssh(site.name, "true") as terminal:
         if ENDPOINTS[trial.column].late:
-            machine.person.approve(machine.person.read_prompt(terminal, gate=False), "ann")
-        ended = machine.person.finish_or_password(terminal)
+            person.approve(person.read_prompt(terminal, gate=False), site.name)
+        ended = person.finish_or_password(terminal)
     assert ended.status == 255
     assert trial.end.sentence in ended.screen
     assert ended.seconds <= DEADLINE + HTTP_TIMEOUT + SLACK
@@ -142,16 +165,22 @@ def test_the_same_through_ssh(machine, bench, matrix, name):
     watch.one_verdict(trial.end.result, trial.end.reason)
 
 
-def test_no_secret_is_in_the_log_or_on_the_screen(machine, bench, matrix):
-    logs = [machine.sandbox.log(), machine.sandbox.read(LOG_FILE)]
+def test_no_secret_is_in_the_log_or_on_the_screen(sites, matrix):
+    logs = [text for site in sites for text in (site.machine.sandbox.log(), site.machine.sandbox.read(LOG_FILE))]
     assert all("next try in" in log for log in logs), "the lines of log_level=trace are missing"
     seen = [*logs, *(outcome.screen for outcome in matrix.outcomes.values())]
-    secrets = bench.doors("secrets")
-    assert {secret["member"] for secret in secrets} >= {"device_code", "access_token", "id_token"}
-    pieces = {part[:PIECE] for secret in secrets for part in secret["value"].split(".")}
-    client = (product.INTROSPECTION["client_id"], product.INTROSPECTION["client_secret"])
-    pieces |= {client[1], base64.b64encode(":".join(client).encode()).decode()}
-    assert [piece for piece in pieces for text in seen if piece in text] == []
+    secrets = [_client_secrets(faults.DISCOVERED), _client_secrets(faults.ENTRA)]
+    for site in sites:
+        given = site.bench.doors("secrets")
+        assert {secret["member"] for secret in given} >= {"device_code", "access_token", "id_token"}
+        secrets.append({part[:PIECE] for secret in given for part in secret["value"].split(".")})
+    assert [piece for piece in set().union(*secrets) if any(piece in text for text in seen)] == []
+
+
+def _client_secrets(config):
+    """The secret as it stands in a form and in a header."""
+    identity, secret = config["client_id"], config["client_secret"]
+    return {secret, base64.b64encode(f"{identity}:{secret}".encode()).decode()}
 
 
 def _show(request, outcomes):

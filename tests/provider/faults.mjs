@@ -110,14 +110,21 @@ function drip(request, response) {
   response.on('close', () => clearInterval(timer));
 }
 
-/** What the library hands over as the whole body goes out changed. */
+/** What the provider hands over as the whole body goes out changed. */
 function change(response, { set = {}, headers = {}, pad = 0, cut = 0 }) {
   const end = response.end.bind(response);
+  const setAll = (all) => Object.entries(all).forEach(([name, value]) => response.setHeader(name, value));
+  // The head has to wait for the body, whose length it tells.
+  response.writeHead = (status, given = {}) => {
+    response.statusCode = status;
+    setAll(given);
+    return response;
+  };
   response.end = (body = '') => {
     const whole = Buffer.from(withMembers(String(body), set) + ' '.repeat(pad));
     const sent = whole.subarray(0, whole.length - cut);
-    response.setHeader('content-length', sent.length);
-    Object.entries(headers).forEach(([name, value]) => response.setHeader(name, value));
+    delete response.writeHead;
+    setAll({ ...headers, 'content-length': sent.length });
     return end(sent);
   };
 }
