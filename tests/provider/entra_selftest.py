@@ -222,7 +222,7 @@ class Discovery(EntraTest):
 
     def test_an_unknown_tenant_has_no_document(self):
         answer = EntraDevice(self.idp).at("/nowhere.test/v2.0/.well-known/openid-configuration")
-        self.assert_aadsts(answer, 400, 90002, "invalid_request")
+        self.assert_aadsts(answer, 400, 90002, "invalid_tenant")
 
     def test_every_key_has_its_certificate_and_its_issuer(self):
         for tenant, issuer in ((CONTOSO, CONTOSO), ("common", "{tenantid}")):

@@ -10,7 +10,7 @@ from . import product, texts
 from .browser import Control
 from .machine import Machine
 from .provider import Provider
-from .ssh_client import Person, Prompt
+from .ssh_client import Ended, Person, Prompt
 
 SCRIPT = Path(__file__).resolve().parents[1] / "provider" / "entra" / "server.mjs"
 BASE = "https://idp.test:8443"
@@ -73,6 +73,10 @@ class EntraControl(Control):
         """What the requests carried, by name; journal.mjs beside the provider says how."""
         return self._ask("GET", "/forms")
 
+    def handed_out(self):
+        """Every code and token so far: [{"member", "value"}]."""
+        return self._ask("GET", "/secrets")
+
 
 class EntraProvider(Provider):
     script = SCRIPT
@@ -107,20 +111,44 @@ class EntraMachine(Machine):
     provider_type = EntraProvider
     person_type = EntraPerson
 
+    def __init__(self, release, config=ENTRA, **options):
+        self._configuration = config
+        super().__init__(release, config=config, **options)
+
     def reconfigure(self, configuration):
         """As an administrator does it: write, then publish."""
-        product.configure(self.sandbox, configuration)
-        self.sandbox.run("oauth2ctl publish")
+        if configuration != self._configuration:
+            product.configure(self.sandbox, configuration)
+            self.sandbox.run("oauth2ctl publish")
+            self._configuration = configuration
+
+    def as_usual(self):
+        """Takes back what a test has changed; who has signed in stays known."""
+        self.provider.control.clear_faults()
+        self.provider.people(self.provider.first_people)
+        self.provider.settings()
+        self.reconfigure(ENTRA)
+
+    def attempt(self, name, approve_as=None, gate=True):
+        """A login over ssh that may end anywhere, with pam_unix's question answered by Enter."""
+        with self.person.ssh(name, "true") as terminal:
+            return self._go_on(terminal, name, approve_as, gate)
 
     def trial(self, name, approve_as=None):
         """`oauth2ctl login`: the whole pipeline, and nothing recorded."""
         with self.person.start(["oauth2ctl", "login", name]) as terminal:
-            prompt = self.person.read_prompt(terminal)
-            self.person.approve(prompt, approve_as or name)
-            return self.person.finish(terminal, timeout=60)
+            return self._go_on(terminal, name, approve_as)
 
-    def trial_without_a_code(self, name):
-        """The same where no code is to be had."""
-        with self.person.start(["oauth2ctl", "login", name]) as terminal:
+    def _go_on(self, terminal, name, approve_as, gate=True):
+        if gate:
             terminal.expect(texts.PRESS_ENTER)
-            return self.person.finish(terminal, timeout=60)
+            terminal.send_line()
+        seen = terminal.shows(rf"(?P<code>{CODE})|(?P<asked>{texts.PASSWORD})|{texts.PERMISSION_DENIED}", timeout=30)
+        if seen and seen["code"]:
+            url = re.search(texts.URL, terminal.screen).group()
+            self.person.approve(Prompt(url, seen["code"], ""), approve_as or name)
+            terminal.expect(texts.PRESS_ENTER)
+            return self.person.finish_or_password(terminal)
+        if seen and seen["asked"]:
+            terminal.send_line()
+        return Ended(terminal.wait(), "", terminal.screen)

@@ -30,16 +30,17 @@ const TABLE = {
 
 /** Thrown where a request ends; `what` is the tenant, client or parameter that it is about. */
 export class Failure extends Error {
-  constructor(number, what = '') {
+  constructor(number, what = '', code = TABLE[number]?.[0]) {
     super(`AADSTS${number}`);
     if (!(number in TABLE)) throw new Error(`AADSTS${number} is not in the table`);
     this.number = Number(number);
     this.what = what;
+    this.code = code;
   }
 }
 
-export function sendFailure(response, base, { number, what }) {
-  const [error, text, more = {}] = TABLE[number];
+export function sendFailure(response, base, { number, what, code: error }) {
+  const [, text, more = {}] = TABLE[number];
   const [trace, correlation] = [randomUUID(), randomUUID()];
   const timestamp = `${new Date().toISOString().slice(0, 19).replace('T', ' ')}Z`;
   const words = text.replace('WHAT', what);

@@ -36,17 +36,18 @@ async function dispatch(provider, request, response) {
   for (const [method, pattern, part] of ROUTES) {
     const match = method === request.method && pattern.exec(pathOf(request));
     if (match) {
-      part(provider, { request, response, form, match, realm: realmOf(provider, match) });
+      part(provider, { request, response, form, match, realm: realmOf(provider, match, method) });
       return;
     }
   }
   sendJson(response, 404, { error: 'not_found' });
 }
 
-function realmOf({ directory }, { groups: { tenant } = {} }) {
+function realmOf({ directory }, { groups: { tenant } = {} }, method) {
   if (tenant === undefined) return undefined;
   const realm = directory.realm(tenant);
-  if (!realm) throw new Failure(90002, tenant);
+  // Documents are refused with another code than tokens.
+  if (!realm) throw new Failure(90002, tenant, method === 'GET' ? 'invalid_tenant' : undefined);
   return realm;
 }
 
