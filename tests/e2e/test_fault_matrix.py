@@ -166,7 +166,8 @@ def test_the_same_through_ssh(sites, matrix, name):
 
 
 def test_no_secret_is_in_the_log_or_on_the_screen(sites, matrix):
-    logs = [text for site in sites for text in (site.machine.sandbox.log(), site.machine.sandbox.read(LOG_FILE))]
+    sandboxes = [site.machine.sandbox for site in sites]
+    logs = [text for sandbox in sandboxes for text in (sandbox.log(), sandbox.read(LOG_FILE))]
     assert all("next try in" in log for log in logs), "the lines of log_level=trace are missing"
     seen = [*logs, *(outcome.screen for outcome in matrix.outcomes.values())]
     secrets = [_client_secrets(faults.DISCOVERED), _client_secrets(faults.ENTRA)]
