@@ -86,7 +86,7 @@ function tokenAnswer(real, plan, origin) {
   const answer = { ...real };
   if (plan.id_token) answer.id_token = resigned(real.id_token, plan.id_token, origin);
   if (plan.swap) answer.id_token = real.access_token;
-  return edited(answer, plan.token_answer);
+  return plan.token_answer ? edited(answer, plan.token_answer) : answer;
 }
 
 function resigned(token, plan, origin) {

@@ -1,7 +1,9 @@
 // The provider's signing key, and the keys of an attacker. All but the first are made when they are needed.
 
 import { execFileSync } from 'node:child_process';
-import { X509Certificate, createPrivateKey, createPublicKey, createSecretKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import {
+  X509Certificate, createPrivateKey, createPublicKey, createSecretKey, generateKeyPairSync, randomBytes,
+} from 'node:crypto';
 
 /** The `kid` of the key that the provider really signs with. */
 export const SIGNING = 'signing';
