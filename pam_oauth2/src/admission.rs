@@ -127,8 +127,8 @@ fn known_person(person: &Person, held: &Account) -> Result<Option<Known>, LoginE
 }
 
 fn new_person(held: &Account, grounds: &Grounds<'_>) -> Result<(), LoginError> {
-    let configured = grounds.config.mapping.group_map.values().map(|name| name.as_str());
-    admissible::check(held.name.as_str(), grounds.local, configured).map_err(Absent::from)?;
+    admissible::check(held.name.as_str(), grounds.local, grounds.config.group_names())
+        .map_err(Absent::from)?;
     let uid = held.uid.get();
     if (grounds.id_is_taken)(uid)? {
         return Err(Absent::UidCollision { uid }.into());

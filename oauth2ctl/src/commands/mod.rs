@@ -45,6 +45,13 @@ fn publish(machine: &Machine) -> Result<(), Failure> {
         store.set_probes(&[], clock.unix_seconds())?;
     }
     drop(store);
+    let inputs = machine.inputs()?;
+    for name in inputs.ungranted_groups() {
+        complain(&format!(
+            "warning: nobody gets the local group {name}: it is missing in /etc/group (groupadd -- {name}), or has the \
+             gid of a privileged group"
+        ));
+    }
     publish_now(machine)?;
     sshd::refresh_drop_in(loaded.config.accounts.people_group.as_str())?;
     if machine.first_logins_are_damaged() {

@@ -78,12 +78,12 @@ impl StoreProvisioner<'_> {
     /// still grants something that the provider has taken away. Only what is published counts: it is what `id` shows.
     fn grants_no_more_than(&self, admitted: &Admitted, config: &Config) -> bool {
         let Ok(Some(published)) = published_gids(self.places, &admitted.account().name) else { return false };
-        let inputs = (self.load)().ok();
-        let accounts = inputs.as_ref().map_or(&config.accounts, |inputs| &inputs.config.accounts);
-        let local = inputs.as_ref().and_then(|inputs| inputs.local.group(accounts.people_group.as_str()));
-        let people = local.map_or(accounts.people_gid.get(), |line| line.gid);
-        let granted =
-            |gid: &u32| *gid == people || admitted.groups().iter().any(|group| group.gid.get() == *gid);
+        let Ok(inputs) = (self.load)() else { return false };
+        // The machine's own groups are not the provider's to take away.
+        let own = |gid: u32| {
+            gid == config.accounts.people_gid.get() || inputs.local.group.iter().any(|line| line.gid == gid)
+        };
+        let granted = |gid: &u32| own(*gid) || admitted.groups().iter().any(|group| group.gid.get() == *gid);
         admitted.known().is_some() && published.iter().all(granted)
     }
 }

@@ -1,12 +1,14 @@
 //! The configuration: [`raw`] is the JSON, [`Config`] what it means, every default resolved and every value typed.
 
 mod entra;
+mod groups;
 mod load;
 mod provider;
 mod raw;
 mod resolve;
 
 pub use entra::{Entra, Tenant, TenantId};
+pub use groups::Groups;
 pub use load::{ConfigError, Loaded, load};
 pub use raw::Fault;
 
@@ -148,6 +150,14 @@ pub struct Messages {
     pub prompt_enter: Option<String>,
 }
 
+impl Config {
+    /// Names that the configuration uses for groups: never a person's.
+    pub fn group_names(&self) -> impl Iterator<Item = &str> {
+        let ours = self.mapping.group_map.values();
+        ours.chain(&self.groups.local).chain(&self.groups.allowed_privileged).map(GroupName::as_str)
+    }
+}
+
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -155,6 +165,8 @@ pub struct Config {
     pub provider: Provider,
     /// How claims become a name and groups.
     pub mapping: Mapping,
+    /// Which groups of the machine people get.
+    pub groups: Groups,
     /// Who may come in.
     pub policy: Policy,
     /// What an account looks like.

@@ -45,7 +45,7 @@ pub enum Fault {
 }
 
 /// The keys that are served.
-pub(super) const KNOWN: [&str; 49] = [
+pub(super) const KNOWN: [&str; 52] = [
     "client_id",
     "client_secret",
     "client_secret_file",
@@ -71,6 +71,9 @@ pub(super) const KNOWN: [&str; 49] = [
     "allowed_users",
     "groups_claim",
     "group_map",
+    "local_group",
+    "local_groups",
+    "allow_privileged_groups",
     "provisioning",
     "first_login",
     "services",
@@ -98,15 +101,7 @@ pub(super) const KNOWN: [&str; 49] = [
 ];
 
 /// Keys of the design that no code serves yet.
-const NOT_YET: [&str; 7] = [
-    "local_group",
-    "local_groups",
-    "allow_privileged_groups",
-    "require_publickey",
-    "adopt_homes",
-    "proxy",
-    "limits",
-];
+const NOT_YET: [&str; 4] = ["require_publickey", "adopt_homes", "proxy", "limits"];
 
 /// Typed access to the keys of an object.
 pub(super) struct Fields {
@@ -296,12 +291,12 @@ mod tests {
     #[test]
     fn a_misspelt_key_is_named_with_the_nearest_one() {
         let map =
-            parse(br#"{"allowed_grups": ["a"], "_note": 1, "local_group": "x", "zzzzzzzz": 1}"#).unwrap();
+            parse(br#"{"allowed_grups": ["a"], "_note": 1, "adopt_homes": "x", "zzzzzzzz": 1}"#).unwrap();
         let faults = Fields::new(map).faults;
         assert!(
             faults.contains(&Fault::Unknown { key: "allowed_grups".into(), nearest: Some("allowed_groups") })
         );
-        assert!(faults.contains(&Fault::NotSupported("local_group".into())));
+        assert!(faults.contains(&Fault::NotSupported("adopt_homes".into())));
         assert!(faults.contains(&Fault::Unknown { key: "zzzzzzzz".into(), nearest: None }));
         assert_eq!(faults.len(), 3);
     }

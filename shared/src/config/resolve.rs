@@ -1,5 +1,6 @@
 //! From JSON fields to typed values: defaults, bounds, and what contradicts what.
 
+use super::groups::{Groups, group_map, groups};
 use super::provider::provider;
 use super::raw::{Fault, Fields};
 use super::{Accounts, Config, CreateHome, Mapping, Messages, Policy, Prompt};
@@ -30,7 +31,8 @@ pub(super) fn config(
     provisioning(fields);
     let provider = provider(fields, &mut read_secret, warnings);
     let is_entra = provider.as_ref().is_some_and(|provider| provider.entra.is_some());
-    let mapping = mapping(fields, is_entra);
+    let groups = groups(fields);
+    let mapping = mapping(fields, is_entra, &groups);
     let policy = policy(fields, mapping.preserve_case);
     let accounts = accounts(fields, nsswitch, mapping.preserve_case, &mut read_secret);
     let prompt = prompt(fields, warnings);
@@ -39,10 +41,11 @@ pub(super) fn config(
     let polling_timeout =
         fields.number("oauth_device_token_polling_timeout", 1..=3600).map(Duration::from_secs);
     let accounts = accounts?;
-    shadowing(fields, &mapping, &accounts);
+    shadowing(fields, &mapping, &groups, &accounts);
     Some(Config {
         provider: provider?,
         mapping,
+        groups,
         policy,
         accounts,
         prompt,
@@ -76,7 +79,7 @@ pub(super) fn fault<T>(fields: &mut Fields, key: &str, expected: impl Into<Strin
     None
 }
 
-fn mapping(fields: &mut Fields, is_entra: bool) -> Mapping {
+fn mapping(fields: &mut Fields, is_entra: bool, groups: &Groups) -> Mapping {
     // Entra's v1.0 tokens call it upn. The earlier module fell back to sub.
     let default = if is_entra { &["preferred_username", "upn", "sub"][..] } else { &["preferred_username"] };
     let username_claims = fields
@@ -104,25 +107,8 @@ fn mapping(fields: &mut Fields, is_entra: bool) -> Mapping {
         strip_domain: domains.into_iter().next().filter(|_| strip).map(|domain| domain.to_ascii_lowercase()),
         subject_from_username: fields.boolean("subject_from_username", false),
         groups_claim: fields.text("groups_claim").unwrap_or_else(|| "groups".into()),
-        group_map: group_map(fields),
+        group_map: group_map(fields, groups),
     }
-}
-
-fn group_map(fields: &mut Fields) -> BTreeMap<String, GroupName> {
-    let mut map = BTreeMap::new();
-    for (provider_id, value) in fields.object("group_map") {
-        match value.as_str().map(GroupName::parse_lower) {
-            // sudo, wheel, docker …: sudoers and sshd_config give such names their power.
-            Some(Ok(name)) if is_reserved(name.as_str()) => fields.faults.push(Fault::NotSupported(format!(
-                "group_map: {name}, a name of a privileged group or of a service (allow_privileged_groups)"
-            ))),
-            Some(Ok(name)) if !map.values().any(|other| *other == name) => {
-                map.insert(provider_id, name);
-            }
-            _ => fields.fault("group_map", format!("a group name of its own for \"{provider_id}\"")),
-        }
-    }
-    map
 }
 
 fn policy(fields: &mut Fields, preserve_case: bool) -> Policy {
@@ -276,10 +262,13 @@ fn prompt(fields: &mut Fields, warnings: &mut Vec<String>) -> Prompt {
     }
 }
 
-/// The people group is nobody else's.
-fn shadowing(fields: &mut Fields, mapping: &Mapping, accounts: &Accounts) {
+/// The people group is nobody else's, and everybody is in it anyway.
+fn shadowing(fields: &mut Fields, mapping: &Mapping, groups: &Groups, accounts: &Accounts) {
     if mapping.group_map.values().any(|name| *name == accounts.people_group) {
         fields.fault("group_map", "free of the name of the people group");
+    }
+    if groups.local.contains(&accounts.people_group) {
+        fields.fault("local_groups", "free of the name of the people group");
     }
 }
 

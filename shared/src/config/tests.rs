@@ -61,14 +61,14 @@ fn an_earlier_modules_configuration_is_read_as_it_is_but_for_the_mode() {
 #[test]
 fn every_fault_is_reported_at_once() {
     let faults = faults(
-        r#"{"issuer": "http://idp.example", "alowed_users": [], "local_group": "t", "qr_enabled": "yes",
+        r#"{"issuer": "http://idp.example", "alowed_users": [], "adopt_homes": "t", "qr_enabled": "yes",
             "uid_range": [60000, 70000], "umask": 77, "provisioning": "useradd"}"#,
     );
     for part in [
         "\"client_id\" is missing",
         "\"issuer\" must be an https URL",
         "unknown key \"alowed_users\", did you mean \"allowed_users\"?",
-        "\"local_group\" is not supported yet",
+        "\"adopt_homes\" is not supported yet",
         "\"qr_enabled\" must be true or false",
         "\"uid_range\" must be a range for people",
         "\"umask\" must be",
@@ -170,5 +170,29 @@ fn the_shipped_examples_are_valid() {
     {
         let config = load_text(example).unwrap().config;
         assert_eq!(config.mapping.strip_domain.as_deref(), Some("example.com"));
+    }
+}
+
+#[test]
+fn a_privileged_group_must_be_named_twice() {
+    let with = |more: &str| SMALL.replace('}', &format!(", {more}}}"));
+    for group in [r#""local_group": "sudo""#, r#""local_groups": ["users2", "docker"]"#] {
+        assert!(faults(&with(group)).join("; ").contains("allow_privileged_groups"), "{group}");
+    }
+    for group in [r#""group_map": {"a": "wheel"}"#, r#""group_map": {"a": "www-data"}"#] {
+        assert!(faults(&with(group)).join("; ").contains("allow_privileged_groups"), "{group}");
+    }
+    let allowed =
+        r#""local_group": "sudo", "group_map": {"a": "wheel"}, "allow_privileged_groups": ["sudo", "wheel"]"#;
+    let config = load_text(&with(allowed)).unwrap().config;
+    assert!(config.groups.may_grant("sudo") && !config.groups.may_grant("disk"));
+    assert_eq!(config.group_names().collect::<Vec<_>>(), ["wheel", "sudo", "sudo", "wheel"]);
+    for (key, part) in [
+        (r#""local_group": "a b""#, "\"local_group\" must be"),
+        (r#""local_groups": "users2""#, "\"local_groups\" must be"),
+        (r#""local_group": "a", "local_groups": ["b"]"#, "exclude each other"),
+        (r#""local_group": "oauth2-users""#, "people group"),
+    ] {
+        assert!(faults(&with(key)).join("; ").contains(part), "{key}");
     }
 }

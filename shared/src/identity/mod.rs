@@ -8,3 +8,5 @@ pub mod ids;
 pub mod mapping;
 #[cfg(feature = "config")]
 pub mod policy;
+#[cfg(feature = "config")]
+pub mod privileged;

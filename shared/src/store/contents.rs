@@ -1,5 +1,6 @@
 //! The rows of the published database, and how they get into a file: patched into a copy, or written anew.
 
+use super::local_groups::LocalGroups;
 use super::people::{PERSON, Person, RowState, groups_of, person_row};
 use super::publish::{Base, Inputs, PublishError, Published};
 use super::snapshot_file::{HeaderRow, PublishedPerson, SnapshotFile, WriteError};
@@ -7,7 +8,7 @@ use super::{Store, StoreError, parameters};
 use crate::identity::policy;
 use crate::snapshot::State;
 use crate::types::Gid;
-use rusqlite::Connection;
+use rusqlite::{Connection, Rows};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::io;
@@ -20,13 +21,15 @@ pub const LOCKED_SHELL: &str = "/nonexistent/oauth2-locked";
 pub(super) struct Contents<'a> {
     store: &'a Store,
     inputs: &'a Inputs,
+    local_groups: LocalGroups<'a>,
     people_gid: Gid,
     beside: PathBuf,
 }
 
 impl<'a> Contents<'a> {
     pub(super) fn new(store: &'a Store, inputs: &'a Inputs, beside: PathBuf) -> Result<Self, PublishError> {
-        Ok(Self { store, inputs, people_gid: parameters::people_gid(inputs)?, beside })
+        let local_groups = LocalGroups::new(inputs);
+        Ok(Self { store, inputs, local_groups, people_gid: parameters::people_gid(inputs)?, beside })
     }
 
     /// The temporary file.
@@ -79,6 +82,7 @@ impl<'a> Contents<'a> {
         self.write_tombstones(&file, base.generation)?;
         self.write_people(&file, base.generation)?;
         self.write_groups(&file, base.generation)?;
+        self.write_local_groups(&file)?;
         let Some(counts) = file.counts()? else { return Ok(false) };
         if counts != self.expected_counts()? {
             return Ok(false);
@@ -109,6 +113,7 @@ impl<'a> Contents<'a> {
         }
         self.write_people(&file, -1)?;
         self.write_groups(&file, -1)?;
+        self.write_local_groups(&file)?;
         self.write_tombstones(&file, -1)?;
         let counts = self.expected_counts()?;
         file.finish(&self.beside, row, counts)
@@ -123,6 +128,8 @@ impl<'a> Contents<'a> {
         while let Some(row) = rows.next()? {
             groups += i64::from(self.served_name(&row.get::<_, String>(0)?, row.get(1)?).is_some());
         }
+        let local = self.local_groups.all(self.connection()).map_err(into_write)?.len();
+        groups += i64::try_from(local).unwrap_or(i64::MAX);
         let people_group = self.inputs.config.accounts.people_group.as_str();
         Ok((people, groups + i64::from(self.inputs.local.group(people_group).is_none())))
     }
@@ -184,11 +191,16 @@ impl<'a> Contents<'a> {
         })
     }
 
-    /// The people group and the served provider groups, packed.
+    /// The people group, the served provider groups and the machine's own, packed. A probe proves the stacks and is
+    /// nobody: it gets nothing.
     fn supplementary(&self, person: &Person) -> Result<Vec<u8>, WriteError> {
         let groups = groups_of(self.connection(), person.id).map_err(into_write)?;
         let served = groups.iter().filter(|(id, gid)| self.served_name(id, gid.get()).is_some());
         let mut gids: BTreeSet<u32> = served.map(|(_, gid)| gid.get()).collect();
+        if !person.probe {
+            let local = self.local_groups.gids_of(self.connection(), person.id).map_err(into_write)?;
+            gids.extend(local);
+        }
         gids.insert(self.people_gid.get());
         gids.remove(&person.account.gid.get());
         Ok(gids.into_iter().flat_map(u32::to_be_bytes).collect())
@@ -198,21 +210,46 @@ impl<'a> Contents<'a> {
         let mut statement =
             self.connection().prepare("SELECT provider_id, gid FROM idp_group WHERE generation > ?1")?;
         let mut members = self.connection().prepare(
-            "SELECT login_name FROM identity JOIN membership ON identity = id WHERE provider_id = ?1 ORDER BY login_name",
+            "SELECT login_name, uid FROM identity JOIN membership ON identity = id WHERE provider_id = ?1 \
+             ORDER BY login_name",
         )?;
         let mut rows = statement.query([after])?;
         while let Some(row) = rows.next()? {
             let (id, gid): (String, u32) = (row.get(0)?, row.get(1)?);
             let Some(name) = self.served_name(&id, gid) else { continue };
-            let (mut count, mut packed) = (0_u32, Vec::new());
-            for member in members.query_map([&id], |row| row.get::<_, String>(0))? {
-                packed.extend_from_slice(member?.as_bytes());
-                packed.push(0);
-                count = count.saturating_add(1);
-            }
+            let (count, packed) = self.pack(members.query([&id])?)?;
             file.put_group(gid, name, count, &packed)?;
         }
         Ok(())
+    }
+
+    /// The members that are ours of the machine's own groups. All of them each time: everybody is a member of some.
+    fn write_local_groups(&self, file: &SnapshotFile) -> Result<(), WriteError> {
+        let everybody = "SELECT login_name, uid FROM identity WHERE probe = 0 ORDER BY login_name";
+        let some = "SELECT login_name, uid FROM identity JOIN local_membership ON identity = id \
+                    WHERE group_name = ?1 AND probe = 0 ORDER BY login_name";
+        for (gid, (name, is_everybodys)) in self.local_groups.all(self.connection()).map_err(into_write)? {
+            let mut members = self.connection().prepare(if is_everybodys { everybody } else { some })?;
+            let rows = if is_everybodys { members.query([])? } else { members.query([&name])? };
+            let (count, packed) = self.pack(rows)?;
+            file.put_group(gid, &name, count, &packed)?;
+        }
+        Ok(())
+    }
+
+    /// Number of names, and the names as a row holds them. A user of /etc/passwd who only has the same name is left out.
+    fn pack(&self, mut names: Rows<'_>) -> Result<(u32, Vec<u8>), WriteError> {
+        let (mut count, mut packed) = (0_u32, Vec::new());
+        while let Some(row) = names.next()? {
+            let (name, uid): (String, u32) = (row.get(0)?, row.get(1)?);
+            if self.inputs.local.user(&name).is_some_and(|line| line.uid != uid) {
+                continue;
+            }
+            packed.extend_from_slice(name.as_bytes());
+            packed.push(0);
+            count = count.saturating_add(1);
+        }
+        Ok((count, packed))
     }
 
     fn write_tombstones(&self, file: &SnapshotFile, after: i64) -> Result<(), WriteError> {

@@ -2,6 +2,7 @@
 //! may know is published ([`publish`]).
 
 mod contents;
+mod local_groups;
 pub mod parameters;
 mod people;
 pub mod publish;
@@ -189,5 +190,7 @@ fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
 }
 
+#[cfg(test)]
+mod local_group_tests;
 #[cfg(test)]
 mod tests;

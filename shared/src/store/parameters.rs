@@ -77,7 +77,7 @@ fn parameters(inputs: &Inputs, profile: &str) -> Result<FirstLogin, PublishError
         patterns: accounts.first_login.clone(),
         people_group: accounts.people_group.clone(),
         people_gid: people_gid(inputs)?,
-        refused_names: inputs.config.mapping.group_map.values().map(ToString::to_string).collect(),
+        refused_names: inputs.config.group_names().map(str::to_owned).collect(),
     })
 }
 

@@ -10,14 +10,14 @@ use crate::snapshot::{MappedFile, Snapshot, State};
 use crate::types::{Gid, GroupName, Issuer, LoginName, Subject, Uid};
 use std::path::PathBuf;
 
-struct Machine {
+pub(super) struct Machine {
     dir: tempfile::TempDir,
-    places: Places,
-    config: Config,
-    local: LocalNames,
+    pub(super) places: Places,
+    pub(super) config: Config,
+    pub(super) local: LocalNames,
 }
 
-fn machine(extra: &str) -> Machine {
+pub(super) fn machine(extra: &str) -> Machine {
     let dir = tempfile::tempdir().unwrap();
     let owner = rustix::process::geteuid().as_raw();
     let state = dir.path().join("state");
@@ -52,7 +52,7 @@ fn account(name: &str, uid: u32) -> Account {
     }
 }
 
-fn staff(gid: u32) -> GroupClaim {
+pub(super) fn staff(gid: u32) -> GroupClaim {
     GroupClaim {
         provider_id: "s".into(),
         name: GroupName::parse("idp-staff").unwrap(),
@@ -61,7 +61,7 @@ fn staff(gid: u32) -> GroupClaim {
 }
 
 impl Machine {
-    fn sign_in(
+    pub(super) fn sign_in(
         &self,
         name: &str,
         uid: u32,
@@ -91,21 +91,25 @@ impl Machine {
         })
     }
 
-    fn publish(&self, want: Want) -> Published {
+    pub(super) fn publish(&self, want: Want) -> Published {
         publish(&self.places, &|| Ok(self.inputs()), want, &SystemClock::new()).unwrap()
     }
 
-    fn inputs(&self) -> Inputs {
+    pub(super) fn inputs(&self) -> Inputs {
         Inputs { config: self.config.clone(), local: self.local.clone() }
     }
 
-    fn open(&self) -> MappedFile {
+    pub(super) fn open(&self) -> MappedFile {
         MappedFile::open_owned_by(self.places.nss_db.to_str().unwrap(), self.places.owner).unwrap()
     }
 
-    fn integrity(&self) -> String {
+    pub(super) fn integrity(&self) -> String {
         let connection = rusqlite::Connection::open(&self.places.nss_db).unwrap();
         connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap()
+    }
+
+    pub(super) fn execute(&self, sql: &str) {
+        rusqlite::Connection::open(&self.places.store).unwrap().execute_batch(sql).unwrap();
     }
 
     fn leftovers(&self) -> Vec<PathBuf> {
