@@ -254,6 +254,7 @@ fn provider_class(kind: ProviderErrorKind) -> (FailureClass, &'static str) {
     match kind {
         ProviderErrorKind::Unreachable => (Class::Unavailable, "provider_unreachable"),
         ProviderErrorKind::Certificate => (Class::Unavailable, "provider_certificate"),
+        ProviderErrorKind::BadAnswer => (Class::Misconfigured, "provider_answer"),
         ProviderErrorKind::Misconfigured => (Class::Misconfigured, "provider_refuses_client"),
         ProviderErrorKind::Denied => (Class::Refused, "denied"),
         ProviderErrorKind::Expired => (Class::Refused, "expired"),
@@ -267,7 +268,7 @@ fn provider_sentence(kind: ProviderErrorKind) -> &'static str {
         ProviderErrorKind::Unreachable | ProviderErrorKind::Certificate => {
             "The sign-in service cannot be reached at the moment. Please try again later."
         }
-        ProviderErrorKind::Misconfigured => {
+        ProviderErrorKind::Misconfigured | ProviderErrorKind::BadAnswer => {
             "Sign-in is not set up correctly on this machine. Please ask your administrator."
         }
         ProviderErrorKind::Denied => "The sign-in was declined.",

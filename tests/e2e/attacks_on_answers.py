@@ -88,9 +88,9 @@ INTROSPECTION = [
          answer(sub="somebody-else"), "subject_mismatch", person=KNOWN),
 
     _row("the answer is a list", R_ANSWER, "no JSON object", {"introspection": {"text": "[]"}},
-         "provider_refuses_client"),
+         "provider_answer"),
     _row("the answer is no JSON", R_ANSWER, "no JSON object", {"introspection": {"text": "active"}},
-         "provider_refuses_client"),
+         "provider_answer"),
 ]
 
 # What the provider says, for the person ann: the name in the table, and what refuses it.

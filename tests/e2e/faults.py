@@ -45,7 +45,7 @@ class End:
 ADMITTED = End(0, "admitted", "sign_in", "")
 UNREACHABLE = End(9, "unavailable", "provider_unreachable", "cannot be reached at the moment")
 CERTIFICATE = End(9, "unavailable", "provider_certificate", "cannot be reached at the moment")
-UNUSABLE = End(3, "error", "provider_refuses_client", "not set up correctly")
+UNUSABLE = End(3, "error", "provider_answer", "not set up correctly")
 EXPIRED = End(7, "refused", "expired", "not approved in time")
 
 

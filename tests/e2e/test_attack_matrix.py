@@ -20,7 +20,7 @@ ASKING = ("/.well-known/openid-configuration", "/device/auth")
 # Exit statuses of `oauth2ctl login`; a provider that talks nonsense is an administrator's matter.
 REFUSED = 7
 NOT_OURS = 1
-STATUS_OF = {"provider_refuses_client": 1}
+STATUS_OF = {"provider_answer": 1}
 BY_SSH = (
     "alg none, no signature", "HS256 by the public key in pem", "the name changed after signing",
     "aud is another client", "says root",

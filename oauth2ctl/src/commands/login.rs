@@ -4,9 +4,11 @@ use crate::failure::Failure;
 use crate::output::{changed, complain, say};
 use crate::terminal::Terminal;
 use pam_oauth2::login::{self, Login, Machine};
+use pam_oauth2::name_service::limit_lookups;
 use pam_oauth2::provision::store::StoreProvisioner;
 use pam_oauth2::provision::{DryRun, Provisioner};
 use shared::clock::SystemClock;
+use shared::config::Provider;
 
 pub(super) fn run(machine: &Machine, name: String, record: bool) -> Result<(), Failure> {
     let clock = SystemClock::new();
@@ -15,7 +17,8 @@ pub(super) fn run(machine: &Machine, name: String, record: bool) -> Result<(), F
     let mut store = StoreProvisioner { places: &machine.places, load: &load, clock: &clock };
     let mut dry = DryRun;
     let provisioner: &mut dyn Provisioner = if record { &mut store } else { &mut dry };
-    let mut login = Login { machine, host: &mut host, connect: &login::https, clock: &clock, provisioner };
+    let connect = |provider: &Provider| login::https(provider, limit_lookups);
+    let mut login = Login { machine, host: &mut host, connect: &connect, clock: &clock, provisioner };
     let admission = login::authenticate(&mut login, true)?;
     admission.provisioned.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
     let account = &admission.account;

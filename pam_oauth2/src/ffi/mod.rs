@@ -6,4 +6,5 @@ mod entry;
 mod handle;
 mod log;
 pub(crate) mod names;
+pub(crate) mod resolver;
 mod signals;

@@ -1,6 +1,7 @@
 //! The host's signals stay on the host's threads: the HTTP client has a thread of its own while a step runs, and a new
 //! thread takes over the mask of whoever starts it (pthread_create(3)).
 
+use super::resolver::limit_lookups;
 use crate::login;
 use crate::oauth::{Connect, Http, HttpError};
 use shared::config::Provider;
@@ -9,7 +10,7 @@ use std::ptr;
 
 /// The way to the provider, whose threads take no signal.
 pub(super) fn connector(provider: &Provider) -> Box<dyn Connect> {
-    Box::new(Quiet(login::https(provider)))
+    Box::new(Quiet(login::https(provider, limit_lookups)))
 }
 
 struct Quiet(Box<dyn Connect>);

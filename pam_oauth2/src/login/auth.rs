@@ -234,9 +234,10 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
-/// The way to a provider over https, with trust roots from fixed places or `ca_file` only (rule 7).
+/// The way to a provider over https, with trust roots from fixed places or `ca_file` only (rule 7). `limit_lookups`: see
+/// [`HttpsConnector`].
 #[must_use]
-pub fn https(provider: &config::Provider) -> Box<dyn Connect> {
+pub fn https(provider: &config::Provider, limit_lookups: fn(Duration)) -> Box<dyn Connect> {
     let roots = provider.ca_file.clone().map_or(Roots::System, Roots::File);
-    Box::new(HttpsConnector { roots, timeout: provider.http_timeout, proxy: None })
+    Box::new(HttpsConnector { roots, timeout: provider.http_timeout, proxy: None, limit_lookups })
 }

@@ -4,7 +4,7 @@ use super::Settings;
 use super::client_auth::ClientAuth;
 use super::discovery::Endpoints;
 use super::error::{EndpointName, ExpiredBy, ProviderError};
-use super::exchange::{Exchange, oauth_error, object, refusal};
+use super::exchange::{Exchange, LAST_TRY, oauth_error, object, refusal};
 use super::http::{HttpError, Outage, Request, Response, web_address};
 use super::verified::{ClaimMap, whole_number};
 use oauth2::basic::{BasicErrorResponseType, BasicTokenResponse};
@@ -29,9 +29,6 @@ const SLOW_DOWN: Duration = Duration::from_secs(5);
 
 /// Longest wait after an outage, unless the interval itself or `Retry-After` is longer.
 const BACK_OFF_MAX: Duration = Duration::from_secs(30);
-
-/// How long before the end the last try is made.
-const LAST_TRY: Duration = Duration::from_secs(2);
 
 /// What the person needs to approve, and what the machine needs to find out that they did.
 pub struct DeviceGrant {

@@ -1,6 +1,6 @@
 //! Every way in which a sign-in at the provider fails.
 
-use super::entra::{Aadsts, EntraFault, GraphFault};
+use super::entra::{Aadsts, About, EntraFault, GraphFault};
 use super::http::{HttpError, UrlFault};
 use super::id_token::TokenFault;
 use super::introspection::IntrospectionFault;
@@ -162,6 +162,8 @@ pub enum ProviderErrorKind {
     NotPermitted,
     /// A token or an answer that must not be believed.
     BadToken,
+    /// An answer that is none, or too large, or leads elsewhere: is this address the provider's?
+    BadAnswer,
     /// Something an administrator has to mend, here or at the provider.
     Misconfigured,
 }
@@ -175,23 +177,25 @@ impl ProviderError {
             Self::Http { source, .. } | Self::Connect(source) => match source {
                 HttpError::Certificate { .. } => Kind::Certificate,
                 HttpError::Unreachable { .. } => Kind::Unreachable,
-                HttpError::Roots { .. }
-                | HttpError::NoRoots
-                | HttpError::Client(_)
-                | HttpError::Protocol { .. } => Kind::Misconfigured,
+                HttpError::Protocol { .. } => Kind::BadAnswer,
+                HttpError::Roots { .. } | HttpError::NoRoots | HttpError::Client(_) => Kind::Misconfigured,
             },
             // RFC 6749 §5.2: the grant, here the device code, is "invalid, expired, revoked".
             Self::Refused { endpoint: EndpointName::Token, code, .. } if code == "invalid_grant" => {
                 Kind::Expired
             }
-            Self::Refused { .. }
-            | Self::Answer { .. }
+            Self::Answer { status, .. } if !matches!(status, 401 | 403) => Kind::BadAnswer,
+            Self::Answer { .. }
+            | Self::Refused { .. }
             | Self::Url { .. }
             | Self::Missing(_)
             | Self::Graph(_)
             | Self::Issuer { .. } => Kind::Misconfigured,
-            Self::Aadsts { error, .. } if error.is_about_the_person() => Kind::NotPermitted,
-            Self::Aadsts { .. } => Kind::Misconfigured,
+            Self::Aadsts { error, .. } => match error.about() {
+                About::Application => Kind::Misconfigured,
+                About::Person => Kind::NotPermitted,
+                About::Code => Kind::Expired,
+            },
             Self::Entra(_) => Kind::NotPermitted,
             Self::Denied => Kind::Denied,
             Self::Expired(_) => Kind::Expired,

@@ -14,6 +14,9 @@ use std::time::Duration;
 /// First wait before a fetch is tried again; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long before the end the last try is made.
+pub(super) const LAST_TRY: Duration = Duration::from_secs(2);
+
 /// One client and the time it has.
 pub(super) struct Exchange<'a> {
     http: Box<dyn Http>,
@@ -58,14 +61,19 @@ impl<'a> Exchange<'a> {
                 Err(error) => error,
             };
             let Some(asked) = error.retry() else { return Err(error) };
-            let wait = pause.max(asked);
-            if self.deadline.is_none_or(|deadline| self.clock.monotonic().saturating_add(wait) >= deadline) {
-                return Err(error);
-            }
+            let Some(wait) = self.pause(pause.max(asked), FIRST_PAUSE.max(asked)) else { return Err(error) };
             log::debug!("{error}; next try in {} s", wait.as_secs());
             self.clock.sleep(wait);
             pause = pause.saturating_mul(2);
         }
+    }
+
+    /// How long to wait before the next try: what is `wanted`, or less where the time is over before, for a last try. `None`
+    /// if there is not even time for the `least`.
+    fn pause(&self, wanted: Duration, least: Duration) -> Option<Duration> {
+        let left = self.deadline?.saturating_sub(self.clock.monotonic());
+        let wait = wanted.min(left.saturating_sub(LAST_TRY));
+        (wait >= least).then_some(wait)
     }
 
     fn time_left(&self, host: &str) -> Result<Option<Duration>, HttpError> {
@@ -88,10 +96,11 @@ pub(super) fn fetch_document<T: DeserializeOwned>(
     let endpoint = EndpointName::Discovery;
     let response = exchange.send(endpoint, &Request::get(url, BODY_LIMIT))?;
     let document = if response.is_success() { response.json() } else { None };
-    document.ok_or(ProviderError::Answer {
-        endpoint,
-        status: response.status(),
-        missing: "no discovery document",
+    document.ok_or_else(|| match response.json().and_then(|body| entra::aadsts(&body, one_line)) {
+        Some(error) => ProviderError::Aadsts { endpoint, error },
+        None => {
+            ProviderError::Answer { endpoint, status: response.status(), missing: "no discovery document" }
+        }
     })
 }
 
@@ -107,8 +116,9 @@ pub(super) fn refusal(endpoint: EndpointName, request: &Request, response: &Resp
     let Some(error) = oauth_error(response) else {
         return ProviderError::Answer { endpoint, status: response.status(), missing: "no OAuth error code" };
     };
-    if let Some(known) = entra::aadsts(response) {
-        return ProviderError::Aadsts { endpoint, error: known };
+    let words = |text: &str| own_words(request, text);
+    if let Some(error) = response.json().and_then(|body| entra::aadsts(&body, words)) {
+        return ProviderError::Aadsts { endpoint, error };
     }
     ProviderError::Refused {
         endpoint,
@@ -117,17 +127,27 @@ pub(super) fn refusal(endpoint: EndpointName, request: &Request, response: &Resp
     }
 }
 
-/// The provider's own words, unless they repeat a code, a token or a secret that was sent (rule 8).
+/// The provider's own words, in brackets.
 fn describe(request: &Request, text: &str) -> String {
+    let words = own_words(request, text);
+    if words.is_empty() { words } else { format!(" ({words})") }
+}
+
+/// The provider's own words, unless they repeat a code, a token or a secret that was sent (rule 8).
+fn own_words(request: &Request, text: &str) -> String {
     let sent = request.form().unwrap_or_default().iter();
     let secrets = sent.filter(|(name, _)| matches!(*name, "device_code" | "token" | "client_secret"));
     let mut secrets = secrets
         .map(|(_, value)| value)
         .chain(request.basic().map(|basic| &basic.secret))
         .chain(request.bearer());
-    let echoes = secrets.any(|secret| text.contains(secret.expose()));
-    let text = printable(text, 200);
-    if echoes || text.is_empty() { String::new() } else { format!(" ({text})") }
+    if secrets.any(|secret| text.contains(secret.expose())) { String::new() } else { one_line(text) }
+}
+
+/// Line breaks as spaces, nothing else that a terminal or a log would obey, and not too much of it.
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    printable(&words.join(" "), 200)
 }
 
 /// As [`Response::settle`], but Auth0 says `slow_down` with status 429: the code says more than the status.
@@ -188,6 +208,12 @@ mod tests {
         let error = fetch(&script, 3).unwrap_err();
         assert_eq!(error.to_string(), "key set: id.example.com cannot be reached: status 503");
         assert_eq!(script.times(KEYS), [0, 1]);
+        let script = Script::new((0..5).map(|_| (KEYS, Reply::Text(503, ""))).collect());
+        assert!(fetch(&script, 12).is_err());
+        assert_eq!(script.times(KEYS), [0, 1, 3, 7, 10], "the last try is made while there is time for it");
+        let script = Script::new(vec![(KEYS, Reply::RetryAfter(503, 9))]);
+        assert!(fetch(&script, 10).is_err());
+        assert_eq!(script.times(KEYS), [0], "a provider that asks for patience is not asked earlier");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use super::http::{Connect, Http, HttpError, Outage, ProtocolFault, Request, Response};
 use reqwest::blocking::{Client, RequestBuilder};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use rustls::crypto::aws_lc_rs;
@@ -16,10 +17,12 @@ use rustls::{ClientConfig, RootCertStore};
 use shared::text::printable;
 use std::error::Error;
 use std::fs::File;
+use std::future::ready;
 use std::io::{self, Read};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Where distributions keep their trusted certificate authorities: Debian and Ubuntu, Fedora and Enterprise Linux, SUSE.
@@ -58,10 +61,14 @@ pub struct HttpsConnector {
     pub timeout: Duration,
     /// `http://host:port` of a proxy for HTTPS, from the configuration.
     pub proxy: Option<String>,
+    /// Makes name resolution in the thread that calls it give up after a time: nothing can interrupt it, and the client's
+    /// thread is waited for.
+    pub limit_lookups: fn(Duration),
 }
 
 impl Connect for HttpsConnector {
     fn connect(&self) -> Result<Box<dyn Http>, HttpError> {
+        let lookups = Arc::new(Lookups { limit: self.limit_lookups, seconds: AtomicU64::new(0) });
         let mut builder = Client::builder()
             .tls_backend_preconfigured(tls(self.roots.read()?)?)
             .no_proxy()
@@ -72,6 +79,7 @@ impl Connect for HttpsConnector {
             .timeout(self.timeout)
             .pool_max_idle_per_host(1)
             .pool_idle_timeout(IDLE)
+            .dns_resolver(Arc::clone(&lookups))
             // Endpoint lets plain HTTP pass for this name: make sure that it is this machine, whatever a resolver says.
             .resolve_to_addrs(
                 "localhost",
@@ -83,7 +91,7 @@ impl Connect for HttpsConnector {
             builder = builder.proxy(proxy);
         }
         let client = builder.build().map_err(|_| HttpError::Client("no thread, or no TLS"))?;
-        Ok(Box::new(HttpsClient { client, timeout: self.timeout }))
+        Ok(Box::new(HttpsClient { client, timeout: self.timeout, lookups }))
     }
 }
 
@@ -127,14 +135,31 @@ fn tls(roots: RootCertStore) -> Result<ClientConfig, HttpError> {
     Ok(config)
 }
 
+/// Asks the machine's name service, in the client's own thread: it has nothing else to do meanwhile.
+struct Lookups {
+    limit: fn(Duration),
+    /// What the request of now has.
+    seconds: AtomicU64,
+}
+
+impl Resolve for Lookups {
+    fn resolve(&self, name: Name) -> Resolving {
+        (self.limit)(Duration::from_secs(self.seconds.load(Ordering::Relaxed)));
+        let found = (name.as_str(), 0).to_socket_addrs();
+        Box::pin(ready(found.map(|found| Box::new(found) as Addrs).map_err(Into::into)))
+    }
+}
+
 struct HttpsClient {
     client: Client,
     timeout: Duration,
+    lookups: Arc<Lookups>,
 }
 
 impl Http for HttpsClient {
     fn send(&self, request: &Request) -> Result<Response, HttpError> {
         let host = request.url().host();
+        self.lookups.seconds.store(self.time_for(request).as_secs(), Ordering::Relaxed);
         let answer = self.build(request).send().map_err(|error| classify(host, &error))?;
         let status = answer.status().as_u16();
         let retry_after =
@@ -179,8 +204,11 @@ impl HttpsClient {
             builder = builder.bearer_auth(token.expose());
         }
         // Set on each request: the client's own is counted anew for each read of the body, this one is not.
-        let timeout = request.timeout().map_or(self.timeout, |timeout| timeout.min(self.timeout));
-        builder.header(ACCEPT, "application/json").timeout(timeout)
+        builder.header(ACCEPT, "application/json").timeout(self.time_for(request))
+    }
+
+    fn time_for(&self, request: &Request) -> Duration {
+        request.timeout().map_or(self.timeout, |timeout| timeout.min(self.timeout))
     }
 }
 

@@ -4,11 +4,14 @@ mod es512;
 
 use super::jwks::KeySet;
 use super::verified::{ClaimMap, seconds};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::crypto::{CryptoProvider, aws_lc};
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, Validation, decode};
 use serde_json::Value;
 use shared::unique_keys::UniqueKeys;
+use std::str::FromStr;
 
 /// How far the provider's clock and ours may be apart, in seconds.
 const LEEWAY: u64 = 60;
@@ -41,6 +44,9 @@ pub enum TokenFault {
     /// `crit`: it wants extensions understood, and none are (RFC 7515 §4.1.11).
     #[error("it has a crit header")]
     Critical,
+    /// `typ` names another kind of token.
+    #[error("its typ is not JWT")]
+    Kind,
     /// No `kid`.
     #[error("it has no kid")]
     NoKeyId,
@@ -110,9 +116,10 @@ pub(super) struct Verified {
 /// # Errors
 /// The rule it breaks. [`TokenFault::UnknownKey`] is worth one more look with a new key set.
 pub(super) fn verify(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Verified, TokenFault> {
-    let verified = match es512::parse(token) {
-        Some(token) => es512::verify(&token, keys)?,
-        None => signed_claims(token, keys, expected)?,
+    let header = Header::of(token)?;
+    let verified = match header.algorithm {
+        Signature::Es512 => es512::verify(token, &header.kid, keys)?,
+        Signature::Known(algorithm) => signed_claims(token, &header.kid, algorithm, keys, expected)?,
     };
     (expected.issuer)(&verified)?;
     check_parties(&verified.claims, expected)?;
@@ -126,27 +133,63 @@ pub(super) fn is_from(verified: &Verified, issuer: &str) -> Result<(), TokenFaul
     if iss == issuer { Ok(()) } else { Err(TokenFault::Issuer) }
 }
 
-fn signed_claims(token: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<Verified, TokenFault> {
+/// Which signature a token says it has.
+#[derive(Clone, Copy)]
+enum Signature {
+    /// One that the crate knows.
+    Known(Algorithm),
+    Es512,
+}
+
+/// What a JOSE header decides (RFC 7515 §4.1). Keys that it brings along or points to (`jwk`, `jku`, `x5c`, `x5u`) are not
+/// even read.
+struct Header {
+    algorithm: Signature,
+    kid: String,
+}
+
+impl Header {
+    fn of(token: &str) -> Result<Self, TokenFault> {
+        let header = token.split('.').next().and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+        let UniqueKeys(header) =
+            header.and_then(|json| serde_json::from_slice(&json).ok()).ok_or(TokenFault::Malformed)?;
+        let text = |name: &str| header.get(name).and_then(Value::as_str);
+        let algorithm = text("alg").and_then(signature).ok_or(TokenFault::Algorithm)?;
+        if header.contains_key("crit") {
+            return Err(TokenFault::Critical);
+        }
+        // A token of another kind, an access token (RFC 9068) or a logout token, says what it is (RFC 8725 §3.11).
+        if header.contains_key("typ") && !text("typ").is_some_and(|typ| typ.eq_ignore_ascii_case("JWT")) {
+            return Err(TokenFault::Kind);
+        }
+        let kid = text("kid").filter(|kid| !kid.is_empty()).ok_or(TokenFault::NoKeyId)?.to_owned();
+        Ok(Self { algorithm, kid })
+    }
+}
+
+fn signature(name: &str) -> Option<Signature> {
+    if name == "ES512" {
+        return Some(Signature::Es512);
+    }
+    let known = Algorithm::from_str(name).ok()?;
+    ALGORITHMS.contains(&known).then_some(Signature::Known(known))
+}
+
+fn signed_claims(
+    token: &str,
+    kid: &str,
+    algorithm: Algorithm,
+    keys: &KeySet,
+    expected: &Expected<'_>,
+) -> Result<Verified, TokenFault> {
     // Explicit, for a second backend that some crate's feature switches on would otherwise make the first use panic.
     // `Err` means that it was installed before.
     let _ = CryptoProvider::install_default(&aws_lc::DEFAULT_PROVIDER);
-    let header = decode_header(token).map_err(|error| header_fault(error.kind()))?;
-    let kid = check_header(&header)?;
-    let (found, key) = keys.find(kid, header.alg)?;
-    let UniqueKeys(claims) = decode(token, &key, &validation(header.alg, expected))
+    let (found, key) = keys.find(kid, algorithm)?;
+    let UniqueKeys(claims) = decode(token, &key, &validation(algorithm, expected))
         .map_err(|error| decode_fault(error.kind()))?
         .claims;
     Ok(Verified { claims, key_issuer: found.issuer.clone() })
-}
-
-fn check_header(header: &Header) -> Result<&str, TokenFault> {
-    if !ALGORITHMS.contains(&header.alg) {
-        return Err(TokenFault::Algorithm);
-    }
-    if header.crit.is_some() {
-        return Err(TokenFault::Critical);
-    }
-    header.kid.as_deref().filter(|kid| !kid.is_empty()).ok_or(TokenFault::NoKeyId)
 }
 
 /// Signature and `aud` are the crate's to check, which by default takes a token without one. The issuer is ours, for there
@@ -194,14 +237,6 @@ fn check_times(claims: &ClaimMap, expected: &Expected<'_>) -> Result<(), TokenFa
         return Err(TokenFault::Stale);
     }
     Ok(())
-}
-
-fn header_fault(kind: &ErrorKind) -> TokenFault {
-    match kind {
-        // An alg that the crate does not know (`none`, say) fails as an unknown variant of the enum.
-        ErrorKind::Json(error) if error.is_data() => TokenFault::Algorithm,
-        _ => TokenFault::Malformed,
-    }
 }
 
 /// The crate's own words may quote the token; ours do not.

@@ -27,7 +27,7 @@ mod test_keys;
 pub(crate) mod test_support;
 
 pub use device_flow::DeviceGrant;
-pub use entra::{Aadsts, EntraFault, GraphFault};
+pub use entra::{Aadsts, About, EntraFault, GraphFault};
 pub use error::{EndpointName, ExpiredBy, ProviderError, ProviderErrorKind};
 pub use http::{
     BODY_LIMIT, Basic, Connect, Endpoint, Http, HttpError, KEY_SET_LIMIT, Outage, ProtocolFault, Request,

@@ -123,6 +123,17 @@ fn what_entra_does_not_have_is_refused_by_name() {
 }
 
 #[test]
+fn a_group_is_the_same_in_capitals() {
+    let written = OTHER.to_uppercase();
+    let keys = format!(r#""allowed_groups": ["{written}", "Staff"], "group_map": {{"{written}": "ops"}}"#);
+    let config = load_text(&text(&format!(r#""tenant_id": "{TENANT}", {keys}"#))).unwrap().config;
+    assert_eq!(config.policy.allowed_groups.unwrap(), [OTHER, "Staff"]);
+    assert_eq!(config.mapping.group_map.keys().collect::<Vec<_>>(), [OTHER]);
+    let elsewhere = load_text(&text(&format!(r#""issuer": "https://idp.example", {keys}"#))).unwrap().config;
+    assert_eq!(elsewhere.policy.allowed_groups.unwrap(), [written.as_str(), "Staff"]);
+}
+
+#[test]
 fn a_tenant_id_is_a_guid_in_lower_case() {
     assert_eq!(TenantId::parse(&TENANT.to_uppercase()).unwrap().as_str(), TENANT);
     for text in ["", "common", "72f988bf86f141af91ab2d7cd011db47", "72f988bf-86f1-41af-91ab-2d7cd011db4g"] {

@@ -1,5 +1,6 @@
 //! Which groups people get: the provider's under names of ours, and the machine's own.
 
+use super::entra::TenantId;
 use super::raw::{Fault, Fields};
 use crate::identity::admissible::is_reserved;
 use crate::identity::privileged::is_privileged;
@@ -50,9 +51,10 @@ pub(super) fn groups(fields: &mut Fields) -> Groups {
 }
 
 /// `group_map`: sudo, wheel, docker …: sudoers and sshd_config give such names their power.
-pub(super) fn group_map(fields: &mut Fields, groups: &Groups) -> BTreeMap<String, GroupName> {
+pub(super) fn group_map(fields: &mut Fields, groups: &Groups, is_entra: bool) -> BTreeMap<String, GroupName> {
     let mut map = BTreeMap::new();
-    for (provider_id, value) in fields.object("group_map") {
+    for (id, value) in fields.object("group_map") {
+        let provider_id = provider_id(&id, is_entra);
         match value.as_str().map(GroupName::parse_lower) {
             Some(Ok(name)) if is_reserved(name.as_str()) && !groups.is_allowed(name.as_str()) => {
                 fields.faults.push(Fault::Conflict(format!(
@@ -67,6 +69,14 @@ pub(super) fn group_map(fields: &mut Fields, groups: &Groups) -> BTreeMap<String
         }
     }
     map
+}
+
+/// A group's id as the provider writes it: Entra's are GUIDs, which people copy in capitals too.
+pub(super) fn provider_id(written: &str, is_entra: bool) -> String {
+    match TenantId::parse(written) {
+        Some(guid) if is_entra => guid.as_str().to_owned(),
+        _ => written.to_owned(),
+    }
 }
 
 fn names(fields: &mut Fields, key: &str) -> Option<Vec<GroupName>> {

@@ -1,6 +1,6 @@
 //! From JSON fields to typed values: defaults, bounds, and what contradicts what.
 
-use super::groups::{Groups, group_map, groups};
+use super::groups::{Groups, group_map, groups, provider_id};
 use super::provider::provider;
 use super::raw::{Fault, Fields};
 use super::{Accounts, Config, CreateHome, Mapping, Messages, Policy, Prompt};
@@ -33,7 +33,7 @@ pub(super) fn config(
     let is_entra = provider.as_ref().is_some_and(|provider| provider.entra.is_some());
     let groups = groups(fields);
     let mapping = mapping(fields, is_entra, &groups);
-    let policy = policy(fields, mapping.preserve_case);
+    let policy = policy(fields, mapping.preserve_case, is_entra);
     let accounts = accounts(fields, nsswitch, mapping.preserve_case, &mut read_secret);
     let prompt = prompt(fields, warnings);
     let services = fields.list("services").unwrap_or_else(|| vec!["sshd".into()]);
@@ -107,11 +107,11 @@ fn mapping(fields: &mut Fields, is_entra: bool, groups: &Groups) -> Mapping {
         strip_domain: domains.into_iter().next().filter(|_| strip).map(|domain| domain.to_ascii_lowercase()),
         subject_from_username: fields.boolean("subject_from_username", false),
         groups_claim: fields.text("groups_claim").unwrap_or_else(|| "groups".into()),
-        group_map: group_map(fields, groups),
+        group_map: group_map(fields, groups, is_entra),
     }
 }
 
-fn policy(fields: &mut Fields, preserve_case: bool) -> Policy {
+fn policy(fields: &mut Fields, preserve_case: bool, is_entra: bool) -> Policy {
     let names = fields.list("allowed_users").map(|users| {
         let parse = if preserve_case { LoginName::parse } else { LoginName::parse_lower };
         let (good, bad): (Vec<_>, Vec<_>) = users.iter().map(|user| parse(user)).partition(Result::is_ok);
@@ -121,7 +121,9 @@ fn policy(fields: &mut Fields, preserve_case: bool) -> Policy {
         good.into_iter().flatten().collect()
     });
     Policy {
-        allowed_groups: fields.list("allowed_groups"),
+        allowed_groups: fields
+            .list("allowed_groups")
+            .map(|groups| groups.iter().map(|group| provider_id(group, is_entra)).collect()),
         allowed_users: names,
         max_confirmation_age: fields
             .number("max_confirmation_age", 1..=36_500)

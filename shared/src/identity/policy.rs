@@ -33,13 +33,23 @@ pub enum Denied {
     #[error("the person is in none of allowed_groups")]
     NotInAllowedGroup,
     /// `allowed_groups`, and the provider sent no group at all.
-    #[error(
-        "allowed_groups is set, but the provider sent no groups: let it put groups into the claim {claim:?}"
-    )]
+    #[error("allowed_groups is set, but the provider sent no groups: {}", no_groups(claim, *entra))]
     NoGroups {
         /// `groups_claim`.
         claim: String,
+        /// Microsoft Entra ID is asked.
+        entra: bool,
     },
+}
+
+fn no_groups(claim: &str, entra: bool) -> String {
+    if entra {
+        "in the application's registration, under Token configuration, add the optional claim \"groups\" to the ID token; or \
+         the person is in no group at all"
+            .into()
+    } else {
+        format!("let it put groups into the claim {claim:?}; or the person is in no group at all")
+    }
 }
 
 /// Every rule, in order; the first that says no ends it.
@@ -56,7 +66,8 @@ pub fn decide(claims: &Claims, requested: &LoginName, config: &Config) -> Result
     }
     if let Some(allowed) = &config.policy.allowed_groups {
         if claims.groups.is_empty() {
-            return Err(Denied::NoGroups { claim: config.mapping.groups_claim.clone() });
+            let (claim, entra) = (config.mapping.groups_claim.clone(), config.provider.entra.is_some());
+            return Err(Denied::NoGroups { claim, entra });
         }
         if !claims.groups.iter().any(|group| allowed.contains(group)) {
             return Err(Denied::NotInAllowedGroup);

@@ -143,10 +143,10 @@ fn every_other_answer_ends_the_login_at_once() {
         ),
         Case::new("invalid_scope", vec![oauth_error("invalid_scope")], &[5], Err(Kind::Misconfigured)),
         Case::new("unknown code", vec![oauth_error("teapot")], &[5], Err(Kind::Misconfigured)),
-        Case::new("a page", vec![Reply::Text(404, "<html>")], &[5], Err(Kind::Misconfigured)),
-        Case::new("a page with 200", vec![Reply::Text(200, "<html>")], &[5], Err(Kind::Misconfigured)),
-        Case::new("an empty object", vec![Reply::Text(200, "{}")], &[5], Err(Kind::Misconfigured)),
-        Case::new("a redirect", vec![Reply::Text(307, "")], &[5], Err(Kind::Misconfigured)),
+        Case::new("a page", vec![Reply::Text(404, "<html>")], &[5], Err(Kind::BadAnswer)),
+        Case::new("a page with 200", vec![Reply::Text(200, "<html>")], &[5], Err(Kind::BadAnswer)),
+        Case::new("an empty object", vec![Reply::Text(200, "{}")], &[5], Err(Kind::BadAnswer)),
+        Case::new("a redirect", vec![Reply::Text(307, "")], &[5], Err(Kind::BadAnswer)),
     ];
     for case in cases {
         case.run();
@@ -248,8 +248,7 @@ fn no_code_or_token_is_in_any_error() {
     let text = format!("{error} {error:?}");
     assert!(text.contains("invalid_grant") && !text.contains("DEVICE-CODE"), "{text}");
     let tokens = json!({"access_token": "SECRET-TOKEN", "token_type": 5});
-    let error =
-        Case::new("odd", vec![Reply::Json(200, tokens)], &[5], Err(Kind::Misconfigured)).run().unwrap();
+    let error = Case::new("odd", vec![Reply::Json(200, tokens)], &[5], Err(Kind::BadAnswer)).run().unwrap();
     assert!(!format!("{error} {error:?}").contains("SECRET-TOKEN"));
 }
 

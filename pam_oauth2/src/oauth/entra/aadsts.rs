@@ -1,31 +1,34 @@
 //! Entra's own errors: what each means for the administrator of this machine, in one sentence with the remedy.
 //! <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>
 
-use crate::oauth::http::Response;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::fmt;
 
-/// An error of Microsoft Entra ID by its number, one of those whose remedy is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An error of Microsoft Entra ID by its number.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aadsts {
     number: u64,
-    who: Who,
-    sentence: &'static str,
+    about: About,
+    /// What it means and what helps; of a number that is not known here, Entra's own words.
+    text: Cow<'static, str>,
 }
 
-/// Whom an error is about.
+/// What an error is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Who {
+pub enum About {
     /// This machine's configuration, or the application's registration.
     Application,
     /// The person, who may not sign in.
     Person,
+    /// The code, which has expired.
+    Code,
 }
 
-use Who::{Application, Person};
+use About::{Application, Code, Person};
 
-/// (number, whom it is about, what it means and what helps).
-const KNOWN: [(u64, Who, &str); 32] = [
+/// (number, what it is about, what it means and what helps).
+const KNOWN: [(u64, About, &str); 34] = [
     (
         16000,
         Person,
@@ -61,6 +64,8 @@ const KNOWN: [(u64, Who, &str); 32] = [
     ),
     (65004, Person, "the person declined to consent to the application"),
     (70011, Application, "\"scope\" holds a scope that does not exist"),
+    (70019, Code, "the code has expired"),
+    (70020, Code, "the code has expired"),
     (
         90002,
         Application,
@@ -106,33 +111,44 @@ const KNOWN: [(u64, Who, &str); 32] = [
 ];
 
 impl Aadsts {
-    /// Not this machine's configuration, but the person is at fault, or the organisation's rules are about them.
+    /// What it is about.
     #[must_use]
-    pub fn is_about_the_person(&self) -> bool {
-        self.who == Person
+    pub fn about(&self) -> About {
+        self.about
     }
 
-    fn of(number: u64) -> Option<Self> {
+    fn known(number: u64) -> Option<Self> {
         let known = KNOWN.iter().find(|(known, ..)| *known == number);
-        known.map(|&(number, who, sentence)| Self { number, who, sentence })
+        known.map(|&(number, about, text)| Self { number, about, text: text.into() })
+    }
+
+    /// An error that is best told in Entra's own words. `code` is the OAuth error beside it (RFC 6749 §5.2): what concerns
+    /// the grant concerns whoever gave it.
+    fn unknown(number: u64, code: &str, words: String) -> Self {
+        let person =
+            ["invalid_grant", "interaction_required", "consent_required", "login_required", "access_denied"];
+        let about = if person.contains(&code) { Person } else { Application };
+        Self { number, about, text: words.into() }
     }
 }
 
 impl fmt::Display for Aadsts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AADSTS{}: {}", self.number, self.sentence)
+        write!(f, "AADSTS{}: {}", self.number, self.text)
     }
 }
 
 /// The error in an answer, by `error_codes`, else by the number that `error_description` begins with; `None` where it is no
-/// error of Entra, or one that is best told in Entra's own words.
-pub(in crate::oauth) fn of(response: &Response) -> Option<Aadsts> {
-    let body: Value = response.json()?;
-    let described = body.get("error_description")?.as_str()?.strip_prefix("AADSTS")?;
+/// error of Entra. `words` makes a description fit for a log.
+pub(in crate::oauth) fn of(body: &Value, words: impl Fn(&str) -> String) -> Option<Aadsts> {
+    let text = |name| body.get(name).and_then(Value::as_str);
+    let described = text("error_description")?.strip_prefix("AADSTS")?;
     let listed =
         body.get("error_codes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_u64);
-    let digits: String = described.chars().take_while(char::is_ascii_digit).collect();
-    listed.chain(digits.parse().ok()).find_map(Aadsts::of)
+    let (digits, rest) = described.split_once(':')?;
+    let number = digits.parse().ok()?;
+    let known = listed.chain([number]).find_map(Aadsts::known);
+    known.or_else(|| Some(Aadsts::unknown(number, text("error")?, words(rest))))
 }
 
 #[cfg(test)]
@@ -140,8 +156,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(body: &Value) -> Option<String> {
-        of(&Response::new(400, body.to_string().into_bytes())).map(|error| error.to_string())
+    fn read(body: &Value) -> Option<Aadsts> {
+        of(body, |text| text.trim().to_owned())
     }
 
     #[test]
@@ -150,7 +166,7 @@ mod tests {
         for codes in [json!([7_000_218]), json!([50000, 7_000_218]), json!([]), json!("x"), Value::Null] {
             let body =
                 json!({"error": "invalid_client", "error_description": description, "error_codes": codes});
-            let sentence = read(&body).unwrap();
+            let sentence = read(&body).unwrap().to_string();
             assert!(sentence.starts_with("AADSTS7000218: "), "{sentence}");
             assert!(sentence.contains("Allow public client flows"), "{sentence}");
         }
@@ -161,12 +177,29 @@ mod tests {
         for body in [
             json!({"error": "invalid_client", "error_codes": [7_000_218]}),
             json!({"error": "invalid_client", "error_description": "no such client", "error_codes": [7_000_218]}),
-            json!({"error": "invalid_client", "error_description": "AADSTS4711: something new"}),
+            json!({"error": "invalid_client", "error_description": "AADSTS4711 something new"}),
+            json!({"error_description": "AADSTS4711: something new"}),
             json!({"error": "invalid_client", "error_description": "AADSTS"}),
             json!([]),
         ] {
             assert_eq!(read(&body), None, "{body}");
         }
+    }
+
+    #[test]
+    fn an_error_that_is_not_known_is_told_in_entras_own_words() {
+        for (code, about) in [
+            ("invalid_grant", Person),
+            ("interaction_required", Person),
+            ("invalid_client", Application),
+            ("invalid_request", Application),
+        ] {
+            let error =
+                read(&json!({"error": code, "error_description": "AADSTS4711: something new"})).unwrap();
+            assert_eq!((error.about(), error.to_string().as_str()), (about, "AADSTS4711: something new"));
+        }
+        let expired = json!({"error": "invalid_grant", "error_description": "AADSTS70020: The code …"});
+        assert_eq!(read(&expired).unwrap().about(), Code);
     }
 
     #[test]

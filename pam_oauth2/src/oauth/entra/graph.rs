@@ -62,7 +62,7 @@ pub(super) fn groups(
     let mut groups = Vec::new();
     for _ in 0..PAGES_MAX {
         let page = page(exchange, url, access_token)?;
-        let is_group = |entry: &Entry| entry.kind.as_ref().is_none_or(|kind| kind == GROUP);
+        let is_group = |entry: &Entry| entry.kind.as_deref() == Some(GROUP);
         groups.extend(page.value.into_iter().filter(is_group).filter_map(|entry| entry.id));
         let Some(next) = page.next else { return Ok(groups) };
         url = parse(&next)?;

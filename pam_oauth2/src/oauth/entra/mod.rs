@@ -5,7 +5,7 @@ mod aadsts;
 mod graph;
 mod rules;
 
-pub use aadsts::Aadsts;
+pub use aadsts::{Aadsts, About};
 pub use graph::GraphFault;
 pub use rules::EntraFault;
 

@@ -272,7 +272,8 @@ fn groups_that_did_not_fit_are_read_page_by_page() {
     let role = json!({"@odata.type": "#microsoft.graph.directoryRole", "id": "role"});
     for overage in [sources(), json!({"hasgroups": true}), json!({"hasgroups": "true"})] {
         let first = json!({"value": [group("a"), role], "@odata.nextLink": NEXT});
-        let last = json!({"value": [{"id": "b"}, {"@odata.type": "#microsoft.graph.group"}]});
+        let last =
+            json!({"value": [group("b"), {"id": "untold"}, {"@odata.type": "#microsoft.graph.group"}]});
         let (script, verified) = with_graph(
             &overage,
             vec![
@@ -302,15 +303,15 @@ fn groups_that_decide_nothing_are_not_asked_for() {
 fn a_graph_that_refuses_lets_nobody_in_and_names_the_permission() {
     let refusal =
         json!({"error": {"code": "Authorization_RequestDenied", "message": "Insufficient privileges"}});
-    for (status, parts) in [
-        (403, ["Authorization_RequestDenied", "delegated permission User.Read"]),
-        (401, ["does not accept the access token", "\"scope\""]),
-        (404, ["no list of groups", "status 404"]),
+    for (status, kind, parts) in [
+        (403, Kind::Misconfigured, ["Authorization_RequestDenied", "delegated permission User.Read"]),
+        (401, Kind::Misconfigured, ["does not accept the access token", "\"scope\""]),
+        (404, Kind::BadAnswer, ["no list of groups", "status 404"]),
     ] {
         let (_, verified) = with_graph(&sources(), vec![(MEMBERSHIPS, Reply::Json(status, refusal.clone()))]);
         let error = verified.unwrap_err();
         assert!(parts.iter().all(|part| error.to_string().contains(part)), "{error}");
-        assert_eq!(error.kind(), Kind::Misconfigured);
+        assert_eq!(error.kind(), kind);
     }
 }
 
@@ -353,6 +354,13 @@ fn a_domain_stands_for_the_tenant_that_discovery_names() {
     };
     assert!(login(TENANT).is_ok());
     assert!(login(OTHER).unwrap_err().to_string().contains("not among allowed_tenants"));
+    let unknown = json!({"error": "invalid_tenant", "error_description": "AADSTS90002: Tenant … not found"});
+    let (_, verified) = log_in(&settings, vec![(DISCOVERY, Reply::Json(400, unknown))]);
+    let error = verified.unwrap_err().to_string();
+    assert!(
+        error.starts_with("discovery: AADSTS90002: ") && error.contains("check \"tenant_id\""),
+        "{error}"
+    );
     for issuer in ["https://login.example.com/{tenantid}/v2.0", "https://evil.example.com/x/v2.0"] {
         let (_, verified) =
             log_in(&settings, vec![(DISCOVERY, Reply::Json(200, json!({ "issuer": issuer })))]);

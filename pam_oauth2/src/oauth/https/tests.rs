@@ -11,7 +11,12 @@ const CERTIFICATE: &[u8] = include_bytes!("testdata/server.pem");
 const EXPIRED: &[u8] = include_bytes!("testdata/expired.pem");
 
 fn connector(roots: &[u8]) -> HttpsConnector {
-    HttpsConnector { roots: Roots::Pem(roots.to_vec()), timeout: Duration::from_secs(10), proxy: None }
+    HttpsConnector {
+        roots: Roots::Pem(roots.to_vec()),
+        timeout: Duration::from_secs(10),
+        proxy: None,
+        limit_lookups: |_| (),
+    }
 }
 
 fn get(url: &str) -> Request {

@@ -6,52 +6,24 @@ use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve};
-use serde::Deserialize;
-use serde_json::Value;
 use shared::unique_keys::UniqueKeys;
 
 /// Bytes of a coordinate (RFC 7518 §6.2.1.2).
 const COORDINATE: usize = 66;
 
-/// A token that calls itself ES512; nothing of it is proved.
-pub(super) struct Token<'a> {
-    header: Header,
-    /// Header and payload as they were signed.
-    message: &'a str,
-    payload: &'a str,
-    signature: &'a str,
-}
-
-#[derive(Deserialize)]
-struct Header {
-    alg: String,
-    kid: Option<String>,
-    crit: Option<Value>,
-}
-
-/// The parts of `token`, if its `alg` is ES512.
-pub(super) fn parse(token: &str) -> Option<Token<'_>> {
-    let (message, signature) = token.rsplit_once('.')?;
-    let (header, payload) = message.split_once('.')?;
-    let header: Header = serde_json::from_slice(&decode(header)?).ok()?;
-    (header.alg == "ES512").then_some(Token { header, message, payload, signature })
-}
-
 /// The claims, if the signature is that of the key named by `kid`.
-pub(super) fn verify(token: &Token<'_>, keys: &KeySet) -> Result<Verified, TokenFault> {
-    if token.header.crit.is_some() {
-        return Err(TokenFault::Critical);
-    }
-    let kid = token.header.kid.as_deref().filter(|kid| !kid.is_empty()).ok_or(TokenFault::NoKeyId)?;
+pub(super) fn verify(token: &str, kid: &str, keys: &KeySet) -> Result<Verified, TokenFault> {
     let key = keys.named(kid, |key| {
         key.algorithm.as_deref().is_none_or(|algorithm| algorithm == "ES512") && point(key).is_some()
     })?;
     let point = point(key).ok_or(TokenFault::UnfitKey)?;
-    let signature = decode(token.signature).ok_or(TokenFault::Malformed)?;
+    let (message, signature) = token.rsplit_once('.').ok_or(TokenFault::Malformed)?;
+    let (_, payload) = message.split_once('.').ok_or(TokenFault::Malformed)?;
+    let signature = decode(signature).ok_or(TokenFault::Malformed)?;
     UnparsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, point)
-        .verify(token.message.as_bytes(), &signature)
+        .verify(message.as_bytes(), &signature)
         .map_err(|_| TokenFault::Signature)?;
-    let payload = decode(token.payload).ok_or(TokenFault::Malformed)?;
+    let payload = decode(payload).ok_or(TokenFault::Malformed)?;
     let UniqueKeys(claims) = serde_json::from_slice(&payload).map_err(|_| TokenFault::Malformed)?;
     Ok(Verified { claims, key_issuer: key.issuer.clone() })
 }

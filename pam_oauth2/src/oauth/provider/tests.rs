@@ -82,9 +82,9 @@ fn without_an_id_token_nobody_is_verified() {
 fn without_keys_nobody_is_verified() {
     let good = || tokens(json!(token(|_| ())));
     for (reply, kind) in [
-        (Reply::Text(404, "{}"), Kind::Misconfigured),
-        (Reply::Text(200, "<html>"), Kind::Misconfigured),
-        (Reply::Text(200, "{\"keys\": 5}"), Kind::Misconfigured),
+        (Reply::Text(404, "{}"), Kind::BadAnswer),
+        (Reply::Text(200, "<html>"), Kind::BadAnswer),
+        (Reply::Text(200, "{\"keys\": 5}"), Kind::BadAnswer),
         (Reply::Json(403, json!({"keys": [jwk("rsa", &RSA, Algorithm::RS256)]})), Kind::Misconfigured),
         (Reply::RetryAfter(503, 60), Kind::Unreachable),
     ] {
@@ -192,7 +192,7 @@ fn an_inactive_token_or_a_refused_introspection_never_verifies() {
         (Reply::Json(200, json!({"active": false})), Kind::BadToken),
         (Reply::Json(401, json!({"error": "invalid_client"})), Kind::Misconfigured),
         (Reply::Json(403, json!({"active": true, "sub": "1", "username": "ann"})), Kind::Misconfigured),
-        (Reply::Text(200, "true"), Kind::Misconfigured),
+        (Reply::Text(200, "true"), Kind::BadAnswer),
     ] {
         let script = Script::new(vec![
             (DEVICE, Reply::Json(200, device_answer())),
