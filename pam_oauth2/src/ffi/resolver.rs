@@ -22,6 +22,10 @@ struct ResState {
 /// Try the domains of the search list for a name with dots.
 const RES_DNSRCH: c_ulong = 0x200;
 
+/// Do not read resolv.conf(5) again on the way. Without it a second call would be undone: the values it finds are then the
+/// ones it sets, glibc takes them for nobody's wish, and puts its own in their place.
+const RES_NORELOAD: c_ulong = 0x0200_0000;
+
 unsafe extern "C" {
     /// The resolver state of the calling thread.
     fn __res_state() -> *mut ResState;
@@ -45,7 +49,7 @@ pub fn limit_lookups(limit: Duration) {
     let (retrans, retry) = if each >= 2 { (each / 2, 2) } else { (1, 1) };
     state.retrans = state.retrans.min(retrans);
     state.retry = state.retry.min(retry);
-    state.options &= !RES_DNSRCH;
+    state.options = state.options & !RES_DNSRCH | RES_NORELOAD;
 }
 
 #[cfg(test)]
@@ -57,6 +61,7 @@ mod tests {
         for (seconds, most) in [(10, 5), (2, 1), (0, 1)] {
             let (retrans, retry, options) = std::thread::spawn(move || {
                 limit_lookups(Duration::from_secs(seconds));
+                limit_lookups(Duration::from_secs(seconds));
                 // SAFETY: this thread's own state.
                 let state = unsafe { &*__res_state() };
                 (state.retrans, state.retry, state.options)
@@ -67,7 +72,7 @@ mod tests {
                 retrans >= 1 && retrans <= most && (1..=2).contains(&retry),
                 "{seconds}: {retrans} {retry}"
             );
-            assert_eq!(options & RES_DNSRCH, 0);
+            assert_eq!(options & (RES_DNSRCH | RES_NORELOAD), RES_NORELOAD);
         }
         // SAFETY: as above; nobody has initialised or limited the resolver of this thread.
         let untouched = unsafe { (__res_init(), (*__res_state()).options & RES_DNSRCH) };
