@@ -65,7 +65,7 @@ install:
 	install -m 0644 -s $(TARGET)/libnss_oauth2.so $(DESTDIR)$(LIBDIR)/.libnss_oauth2.so.2.new
 	mv -f $(DESTDIR)$(LIBDIR)/.libnss_oauth2.so.2.new $(DESTDIR)$(LIBDIR)/libnss_oauth2.so.2
 	install -m 0755 -s $(TARGET)/oauth2ctl $(DESTDIR)$(PREFIX)/sbin/oauth2ctl
-	install -m 0644 debian/pam-configs/oauth2 $(DESTDIR)$(PREFIX)/share/pam-configs/oauth2
+	install -m 0644 debian/pam-configs/oauth2 debian/pam-configs/oauth2-local $(DESTDIR)$(PREFIX)/share/pam-configs/
 	install -m 0644 debian/pam-oauth2.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/pam-oauth2.conf
 	install -m 0644 man/config.json.5 $(DESTDIR)$(PREFIX)/share/man/man5/pam_oauth2_device.json.5
 	install -m 0644 man/pam_oauth2_device.8 man/nss_oauth2.8 man/oauth2ctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/

@@ -45,6 +45,10 @@ impl Host for Terminal<'_> {
         Ok(known.or_else(|| self.machine.prospective(name).as_ref().map(Resolved::from)))
     }
 
+    fn groups(&self, name: &str, gid: u32) -> Result<Vec<u32>, HostError> {
+        name_service::groups_of(name, gid)
+    }
+
     fn has_id(&self, id: u32) -> Result<bool, HostError> {
         name_service::has_id(id)
     }

@@ -58,6 +58,15 @@ impl Admitted {
     }
 }
 
+/// Who made the account that the host holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// We did, or will.
+    Ours,
+    /// The machine's administrator, or another source: it is taken as it is.
+    Existing,
+}
+
 /// What an admission is decided by.
 pub struct Grounds<'a> {
     /// The configuration.
@@ -68,6 +77,8 @@ pub struct Grounds<'a> {
     pub store: &'a Store,
     /// Is the number a user's or a group's in any name service source?
     pub id_is_taken: &'a dyn Fn(u32) -> Result<bool, LoginError>,
+    /// Who made the account.
+    pub origin: Origin,
 }
 
 /// Decides. `held` is the account that the host resolved at step 2 and will use.
@@ -79,7 +90,8 @@ pub fn admit(claims: VerifiedClaims, held: &Account, grounds: &Grounds<'_>) -> R
     let allowed = policy::decide(verified, &held.name, grounds.config)?;
     let known = grounds.store.check_binding(&allowed.name, &verified.issuer, &verified.subject)?;
     let known = match known {
-        Some(person) => known_person(&person, held)?,
+        Some(person) => known_person(&person, held, grounds.origin)?,
+        None if grounds.origin == Origin::Existing => None,
         None => {
             new_person(held, grounds)?;
             None
@@ -115,14 +127,16 @@ fn group(
 }
 
 /// The recorded account must be the held one; a row that nobody has confirmed gets no home that is there already.
-fn known_person(person: &Person, held: &Account) -> Result<Option<Known>, LoginError> {
+fn known_person(person: &Person, held: &Account, origin: Origin) -> Result<Option<Known>, LoginError> {
     if !same(&person.account, held) {
         return Err(LoginError::IdentityChanged);
     }
     if person.state == RowState::Confirmed {
         return Ok(Some(Known));
     }
-    no_home(held)?;
+    if origin == Origin::Ours {
+        no_home(held)?;
+    }
     Ok(None)
 }
 

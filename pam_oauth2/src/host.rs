@@ -97,6 +97,12 @@ pub trait Host {
     /// [`HostError::NameService`].
     fn resolve(&self, name: &str) -> Result<Option<Resolved>, HostError>;
 
+    /// gids of the groups that a user is in, the primary group among them.
+    ///
+    /// # Errors
+    /// [`HostError::NameService`].
+    fn groups(&self, name: &str, gid: u32) -> Result<Vec<u32>, HostError>;
+
     /// Does any source of the name service know a user or a group with this number?
     ///
     /// # Errors

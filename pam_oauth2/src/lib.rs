@@ -25,6 +25,6 @@ mod ffi;
 
 /// The machine's name service, for the admin command: the same calls as the module's.
 pub mod name_service {
-    pub use crate::ffi::names::{has_id, user_by_name};
+    pub use crate::ffi::names::{groups_of, has_id, user_by_name};
     pub use crate::ffi::resolver::limit_lookups;
 }

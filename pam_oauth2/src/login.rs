@@ -3,10 +3,11 @@
 mod account;
 mod auth;
 mod known;
+mod resident;
 mod session;
 
 pub use account::account;
-pub use auth::{Admission, Login, authenticate, https};
+pub use auth::{Admission, LOCAL_PROFILE, Login, authenticate, https};
 pub use session::{open_session, setcred};
 
 use crate::outcome::{LoginError, NotOurs};
@@ -58,12 +59,6 @@ impl Machine {
         let config = self.load_config()?.config;
         let local = LocalNames::read(&self.passwd, &self.group).map_err(PublishError::Etc)?;
         Ok(Inputs { config, local })
-    }
-
-    /// Step 0 needs nothing but /etc/passwd.
-    fn is_local_user(&self, name: &str) -> Result<bool, LoginError> {
-        let passwd = std::fs::read(&self.passwd).map_err(LoginError::Etc)?;
-        Ok(LocalNames::parse(&passwd, b"").user(name).is_some())
     }
 
     /// /etc/passwd and /etc/group.

@@ -77,6 +77,14 @@ pub enum LoginError {
     /// The configuration changed since the parameters of first logins were made.
     #[error("the configuration changed: run oauth2ctl publish")]
     ConfigChanged,
+    /// `useradd` mode behind a stack that jumps over local users.
+    #[error(
+        "\"provisioning\": \"useradd\" needs the PAM profile oauth2-local: enable it, then run oauth2ctl enable sshd"
+    )]
+    WrongProfile,
+    /// `useradd` mode and a name that groupadd(8) would refuse.
+    #[error("the name is longer than the 32 bytes that groupadd takes")]
+    TooLongForUseradd,
     /// The parameters of first logins.
     #[error("the parameters of first logins cannot be used: {0}")]
     FirstLogin(String),
@@ -203,6 +211,8 @@ impl LoginError {
         match self {
             Self::Config(_) => (Class::Misconfigured, "config_error"),
             Self::FirstLogin(_) => (Class::Misconfigured, "config_error"),
+            Self::WrongProfile => (Class::Misconfigured, "wrong_profile"),
+            Self::TooLongForUseradd => (Class::Unknown, "name_not_admissible"),
             Self::Etc(_) => (Class::Broken, "etc_unreadable"),
             Self::Absent(absent @ Absent::Tombstoned(_)) => (Class::Barred, absent.reason()),
             Self::Absent(absent @ Absent::Unreadable) => (Class::Broken, absent.reason()),

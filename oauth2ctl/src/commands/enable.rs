@@ -1,20 +1,24 @@
 //! `enable sshd` and `disable sshd`: the parameter file of first logins, and sshd's drop-in.
 
-use super::{proof, sshd};
+use super::{profile, proof, sshd};
 use crate::failure::Failure;
-use crate::output::{changed, say};
-use pam_oauth2::login::Machine;
+use crate::output::{changed, complain, say};
+use pam_oauth2::login::{LOCAL_PROFILE, Machine};
 use shared::clock::SystemClock;
-use shared::config::Config;
+use shared::config::{Config, LocalUsers, Provisioning};
 use shared::etc::{nsswitch_sources, subordinate_ranges};
 use shared::store::{Store, parameters};
-
-/// The stack that the proof is about (debian/pam-configs).
-const PROFILE: &str = "oauth2";
 
 pub(super) fn enable(machine: &Machine, drop_in: bool) -> Result<(), Failure> {
     let clock = SystemClock::new();
     let config = machine.load_config()?.config;
+    if config.provisioning == Provisioning::None {
+        return Err(Failure::Other(
+            "nothing to enable: with \"provisioning\": \"none\" people exist already, and sshd knows them. It needs the PAM \
+             profile oauth2-local and \"KbdInteractiveAuthentication yes\""
+                .into(),
+        ));
+    }
     Store::migrate(&machine.places)?;
     // An earlier proof says nothing about the machine of now: until the new one holds, first logins are off.
     parameters::disable(&machine.places, &clock)?;
@@ -25,13 +29,14 @@ pub(super) fn enable(machine: &Machine, drop_in: bool) -> Result<(), Failure> {
         sshd::check_include()?;
     }
     proof::prove(machine, &config)?;
+    let profile = profile(&config)?;
     say("proved: the account stacks refuse whom nobody has verified, and admit who was");
     super::publish_now(machine)?;
     if drop_in {
         sshd::write_drop_in(config.accounts.people_group.as_str())?;
     }
     // Last: strangers may come from here on.
-    parameters::enable(&machine.places, &machine.inputs()?, PROFILE, &clock)?;
+    parameters::enable(&machine.places, &machine.inputs()?, profile, &clock)?;
     say(&format!("{}: written", machine.places.first_login.display()));
     changed("first logins enabled service=sshd");
     match config.accounts.first_login.as_slice() {
@@ -39,6 +44,26 @@ pub(super) fn enable(machine: &Machine, drop_in: bool) -> Result<(), Failure> {
         patterns => say(&format!("names that may sign in for the first time: {}", patterns.join(" "))),
     }
     Ok(())
+}
+
+/// The profile that was proved, if it is one for this configuration.
+fn profile(config: &Config) -> Result<&'static str, Failure> {
+    let found = profile::in_stack(&proof::DIRECTORIES, "sshd")
+        .ok_or_else(|| Failure::Other("/etc/pam.d/sshd does not name pam_oauth2_device.so itself".into()))?;
+    let switch = format!("run pam-auth-update --disable {found} --enable {LOCAL_PROFILE}");
+    match (config.provisioning, config.local_users) {
+        (Provisioning::Useradd, _) if found != LOCAL_PROFILE => Err(Failure::Other(format!(
+            "\"provisioning\": \"useradd\" needs the PAM profile {LOCAL_PROFILE}, which does not jump over users of \
+             /etc/passwd: {switch}"
+        ))),
+        (_, LocalUsers::Allow) if found != LOCAL_PROFILE => {
+            complain(&format!(
+                "warning: users of /etc/passwd cannot sign in in a browser, though \"local_users\" allows it: {switch}"
+            ));
+            Ok(found)
+        }
+        _ => Ok(found),
+    }
 }
 
 pub(super) fn disable(machine: &Machine) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 mod config;
 mod enable;
 mod login;
+mod profile;
 mod proof;
 mod sshd;
 mod user;

@@ -20,7 +20,7 @@ use std::path::Path;
 const SERVICES: [&str; 4] = ["sshd", "cron", "crond", "su"];
 
 /// Where libpam looks for them.
-const DIRECTORIES: [&str; 2] = ["/etc/pam.d", "/usr/lib/pam.d"];
+pub(super) const DIRECTORIES: [&str; 2] = ["/etc/pam.d", "/usr/lib/pam.d"];
 
 pub(super) fn prove(machine: &Machine, config: &Config) -> Result<(), Failure> {
     let probes = [(probe(config)?, RowState::Reserved), (probe(config)?, RowState::Confirmed)];

@@ -91,6 +91,10 @@ impl Host for PamHost<'_> {
         names::user_by_name(name)
     }
 
+    fn groups(&self, name: &str, gid: u32) -> Result<Vec<u32>, HostError> {
+        names::groups_of(name, gid)
+    }
+
     fn has_id(&self, id: u32) -> Result<bool, HostError> {
         names::has_id(id)
     }

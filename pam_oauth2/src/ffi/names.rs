@@ -9,6 +9,9 @@ use std::ptr;
 /// Where the buffer stops growing: more than any entry of passwd(5), and groups with very many members.
 const MAX_BUFFER: usize = 16 * 1024 * 1024;
 
+/// NGROUPS_MAX of <linux/limits.h>.
+const MAX_GROUPS: usize = 65_536;
+
 /// The passwd entry of a name.
 ///
 /// # Errors
@@ -37,6 +40,29 @@ pub fn user_by_name(name: &str) -> Result<Option<Resolved>, HostError> {
 /// [`HostError::NameService`].
 pub fn has_id(id: u32) -> Result<bool, HostError> {
     Ok(has_user(id)? || has_group(id)?)
+}
+
+/// gids of the groups that a user is in, `gid` among them (getgrouplist(3)).
+///
+/// # Errors
+/// [`HostError::NameService`]: more groups than the kernel takes, or no memory.
+pub fn groups_of(name: &str, gid: u32) -> Result<Vec<u32>, HostError> {
+    let Ok(name) = CString::new(name) else { return Ok(Vec::new()) };
+    let mut gids = vec![0; 64];
+    loop {
+        let mut count = c_int::try_from(gids.len()).unwrap_or(c_int::MAX);
+        // SAFETY: `name` is NUL-ended, and `gids` has room for `count` entries.
+        let result = unsafe { libc::getgrouplist(name.as_ptr(), gid, gids.as_mut_ptr(), &raw mut count) };
+        let count = usize::try_from(count).unwrap_or(0);
+        if result >= 0 {
+            gids.truncate(count);
+            return Ok(gids);
+        }
+        if count <= gids.len() || count > MAX_GROUPS {
+            return Err(HostError::NameService(libc::ERANGE));
+        }
+        gids.resize(count, 0);
+    }
 }
 
 fn has_user(uid: u32) -> Result<bool, HostError> {
@@ -96,6 +122,7 @@ mod tests {
         assert_eq!(user_by_name("root").unwrap().unwrap().uid, 0);
         assert_eq!(user_by_name("no-such-user-here").unwrap(), None);
         assert_eq!(user_by_name("a\0b").unwrap(), None);
+        assert!(groups_of("root", 0).unwrap().contains(&0));
         assert!(has_user(0).unwrap() && has_group(0).unwrap());
         assert!(!has_user(1_999_999_999).unwrap() && !has_group(1_999_999_999).unwrap());
     }

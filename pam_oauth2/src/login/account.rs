@@ -1,6 +1,7 @@
 //! The account phase: from the published database alone, in every service and for callers that may read nothing else.
 
 use super::known::{self, Row, Standing};
+use super::resident::{Residence, residence};
 use super::{Exit, Machine};
 use crate::host::Host;
 use crate::outcome::{Barred, LoginError, NotOurs};
@@ -20,7 +21,8 @@ pub fn account(
     just_signed_in: bool,
 ) -> Result<(), Exit> {
     let name = host.user()?;
-    if machine.is_local_user(&name)? {
+    let residence = residence(machine, &name)?;
+    if matches!(residence, Residence::Stranger | Residence::NotOurs) {
         return Err(Exit::NotOurs(NotOurs::LocalUser));
     }
     if !is_login_name(name.as_bytes()) {
@@ -33,7 +35,11 @@ pub fn account(
         }
         None => Err(Exit::NotOurs(NotOurs::NotConfigured)),
         Some(Standing::Removed) => Err(LoginError::Barred(Barred::Removed).into()),
-        Some(Standing::Row(row)) => Ok(check(&row, host, clock, just_signed_in)?),
+        Some(Standing::Row(row)) => {
+            check(&row, host, clock, just_signed_in)?;
+            // Whoever keeps the account has a say: chage(1), pam_unix, SSSD.
+            if row.is_served { Ok(()) } else { Err(Exit::NotOurs(NotOurs::LocalUser)) }
+        }
         Some(Standing::Nobody) => nobody(machine, host, &name),
     }
 }

@@ -1,8 +1,9 @@
 //! The auth phase: steps 0 to 10.
 
 use super::known::{self, Row, Standing};
+use super::resident::{self, Residence, residence};
 use super::{Exit, Machine};
-use crate::admission::{self, Grounds};
+use crate::admission::{self, Grounds, Origin};
 use crate::host::{Answer, Host, HostError, Resolved};
 use crate::oauth::{
     Connect, ExpiredBy, HttpsConnector, Provider, ProviderError, Roots, Settings, VerifiedClaims,
@@ -11,7 +12,7 @@ use crate::outcome::{Barred, LoginError, NotOurs};
 use crate::prompt::{self, Occasion};
 use crate::provision::{Provisioned, Provisioner};
 use shared::clock::Clock;
-use shared::config::{self, Config};
+use shared::config::{self, Config, Provisioning};
 use shared::etc::LocalNames;
 use shared::identity::account::Account;
 use shared::prospective::{Absent, exists};
@@ -22,6 +23,12 @@ use std::time::Duration;
 
 /// How much earlier than the host's own deadline this module gives up, so that its sentence is read.
 const MARGIN: Duration = Duration::from_secs(10);
+
+/// The PAM profile without pam_localuser (debian/pam-configs/oauth2-local).
+pub const LOCAL_PROFILE: &str = "oauth2-local";
+
+/// groupadd(8) takes no longer name, in bytes.
+const USERADD_NAME_MAX: usize = 32;
 
 /// Somebody is in.
 #[derive(Debug)]
@@ -50,6 +57,7 @@ pub struct Login<'a> {
 struct Held {
     account: Account,
     confirmed: bool,
+    origin: Origin,
 }
 
 /// Signs somebody in. `privileged`: the caller has effective uid 0.
@@ -59,7 +67,9 @@ struct Held {
 pub fn authenticate(login: &mut Login<'_>, privileged: bool) -> Result<Admission, Exit> {
     let started = login.clock.monotonic();
     let name = login.host.user()?;
-    if login.machine.is_local_user(&name)? {
+    let residence = residence(login.machine, &name)?;
+    let is_shut = residence == Residence::Stranger && !resident::are_allowed(login.machine);
+    if residence == Residence::NotOurs || is_shut {
         return Err(Exit::NotOurs(NotOurs::LocalUser));
     }
     if !privileged {
@@ -70,9 +80,18 @@ pub fn authenticate(login: &mut Login<'_>, privileged: bool) -> Result<Admission
         return Err(Exit::NotOurs(NotOurs::Service));
     }
     let local = login.machine.local()?;
-    let held = hold(login, &name, &local, &config)?;
-    let claims = sign_in(login, &config, &held, started)?;
-    let admitted = admit(login, &config, &local, &held.account, claims)?;
+    let held = hold(login, &name, &local, &config, residence)?;
+    if config.provisioning == Provisioning::Useradd {
+        useradd_can_make(login.machine, &held)?;
+    }
+    let claims = match sign_in(login, &config, &held, started) {
+        // A user of the machine has a password: whoever types it is asked for it by the next module.
+        Err(LoginError::TypedText) if held.is_a_stranger_of_the_machine() => {
+            return Err(Exit::NotOurs(NotOurs::LocalUser));
+        }
+        claims => claims?,
+    };
+    let admitted = admit(login, &config, &local, &held, claims)?;
     let provisioned = login.provisioner.provision(&admitted, &config)?;
     unchanged(login.host.resolve(&name)?.as_ref(), admitted.account())?;
     Ok(Admission { account: admitted.account().clone(), provisioned })
@@ -91,7 +110,13 @@ fn configuration(machine: &Machine) -> Result<Config, Exit> {
 }
 
 /// Step 2: which account the host holds for the name, or why it holds none.
-fn hold(login: &Login<'_>, typed: &str, local: &LocalNames, config: &Config) -> Result<Held, Exit> {
+fn hold(
+    login: &Login<'_>,
+    typed: &str,
+    local: &LocalNames,
+    config: &Config,
+    residence: Residence,
+) -> Result<Held, Exit> {
     let parse = if config.mapping.preserve_case { LoginName::parse } else { LoginName::parse_lower };
     let name = match parse(typed) {
         Ok(name) => name,
@@ -105,8 +130,17 @@ fn hold(login: &Login<'_>, typed: &str, local: &LocalNames, config: &Config) -> 
     let resolved = login.host.resolve(name.as_str())?;
     let standing = known::standing(login.machine, name.as_str())?;
     match (standing, resolved) {
+        // Their name only: the row, or the tombstone, is somebody else's.
+        (Some(Standing::Row(_) | Standing::Removed), _) if residence == Residence::Stranger => {
+            Err(Exit::NotOurs(NotOurs::LocalUser))
+        }
         (Some(Standing::Row(row)), resolved) => Ok(hold_row(login, &row, resolved.as_ref())?),
         (Some(Standing::Removed), _) => Err(Absent::Tombstoned(name).into()),
+        (_, Some(resolved)) if exists_elsewhere(config, local, name.as_str()) => {
+            let account =
+                resident::existing(login.host, config, local, name, &resolved).map_err(Exit::NotOurs)?;
+            Ok(Held { account, confirmed: false, origin: Origin::Existing })
+        }
         (None, None) => Err(LoginError::NotEnabled.into()),
         (Some(Standing::Nobody), None) => {
             Err(known::why_absent(login.machine, name.as_str(), local, config)?.into())
@@ -115,6 +149,33 @@ fn hold(login: &Login<'_>, typed: &str, local: &LocalNames, config: &Config) -> 
         (Some(Standing::Nobody), Some(resolved)) => {
             hold_prospective(login, name.as_str(), local, config, &resolved)
         }
+    }
+}
+
+/// Is the account of a name that is not published somebody else's making, and may its owner sign in all the same? Whether a
+/// user of /etc/passwd may has been asked before.
+fn exists_elsewhere(config: &Config, local: &LocalNames, name: &str) -> bool {
+    local.user(name).is_some() || config.provisioning == Provisioning::None
+}
+
+/// What useradd(8) will need, before anybody is bothered.
+fn useradd_can_make(machine: &Machine, held: &Held) -> Result<(), LoginError> {
+    if held.origin == Origin::Existing {
+        return Ok(());
+    }
+    // A stack with pam_localuser would jump over us in the very connection that made the account.
+    if known::parameters(machine)?.is_none_or(|parameters| parameters.profile != LOCAL_PROFILE) {
+        return Err(LoginError::WrongProfile);
+    }
+    if held.account.name.as_str().len() > USERADD_NAME_MAX {
+        return Err(LoginError::TooLongForUseradd);
+    }
+    Ok(())
+}
+
+impl Held {
+    fn is_a_stranger_of_the_machine(&self) -> bool {
+        self.origin == Origin::Existing && !self.confirmed
     }
 }
 
@@ -129,10 +190,11 @@ fn hold_row(login: &Login<'_>, row: &Row, resolved: Option<&Resolved>) -> Result
         Some(_) => {}
     }
     let confirmed = row.state == State::Confirmed;
-    if !confirmed && exists(&account.home) {
+    let origin = if row.is_served { Origin::Ours } else { Origin::Existing };
+    if !confirmed && origin == Origin::Ours && exists(&account.home) {
         return Err(Absent::HomeExists { home: account.home }.into());
     }
-    Ok(Held { account, confirmed })
+    Ok(Held { account, confirmed, origin })
 }
 
 /// The host resolved a name that is not published: ours only if it is the prospective entry, field by field.
@@ -149,7 +211,7 @@ fn hold_prospective(
     match known::prospective_account(login.machine, name, local, &parameters) {
         Ok(account) if !resolved.is(&account) => Err(Exit::NotOurs(NotOurs::Name)),
         Ok(_) if parameters.config_digest != config.digest => Err(LoginError::ConfigChanged.into()),
-        Ok(account) => Ok(Held { account, confirmed: false }),
+        Ok(account) => Ok(Held { account, confirmed: false, origin: Origin::Ours }),
         Err(Absent::Unreadable) => Err(Absent::Unreadable.into()),
         // Somebody else's name service knows a name that could not be ours.
         Err(_) => Err(Exit::NotOurs(NotOurs::Name)),
@@ -202,12 +264,14 @@ fn admit(
     login: &Login<'_>,
     config: &Config,
     local: &LocalNames,
-    held: &Account,
+    held: &Held,
     claims: VerifiedClaims,
 ) -> Result<admission::Admitted, LoginError> {
     let store = Store::open(&login.machine.places)?;
     let id_is_taken = |id| Ok(login.host.has_id(id)?);
-    admission::admit(claims, held, &Grounds { config, local, store: &store, id_is_taken: &id_is_taken })
+    let origin = held.origin;
+    let grounds = Grounds { config, local, store: &store, id_is_taken: &id_is_taken, origin };
+    admission::admit(claims, &held.account, &grounds)
 }
 
 /// Step 10: what the host resolves now must be what it resolved then and what was recorded.

@@ -33,6 +33,8 @@ pub(super) struct Row {
     pub(super) expires_day: Option<u32>,
     pub(super) max_confirmation_age: Option<u32>,
     pub(super) services: String,
+    /// Served by our NSS module; otherwise the account is one of /etc/passwd or of another source.
+    pub(super) is_served: bool,
 }
 
 impl Row {
@@ -71,10 +73,18 @@ pub(super) fn standing(machine: &Machine, name: &str) -> Result<Option<Standing>
             expires_day: person.expires_day,
             max_confirmation_age: header.max_confirmation_age,
             services: header.services.to_owned(),
+            is_served: person.visible,
         })));
     }
     let removed = snapshot.name_is_tombstoned(name.as_bytes())?;
     Ok(Some(if removed { Standing::Removed } else { Standing::Nobody }))
+}
+
+/// Did the uid belong to somebody who was removed?
+pub(super) fn was_removed(machine: &Machine, uid: u32) -> bool {
+    MappedFile::open_owned_by(machine.nss_db(), machine.places.owner).is_ok_and(|file| {
+        Snapshot::open(file.bytes()).is_ok_and(|db| db.uid_is_tombstoned(uid).unwrap_or(false))
+    })
 }
 
 /// The parameters of first logins; `None` before `oauth2ctl enable sshd`.

@@ -1,10 +1,12 @@
 //! Credentials and session.
 
 use super::known::{self, Standing};
+use super::resident::{Residence, residence};
 use super::{Exit, Machine};
 use crate::home::{self, HomeError, HomeOutcome, RunCommand};
 use crate::host::Host;
 use crate::outcome::NotOurs;
+use shared::config::Provisioning;
 use shared::snapshot::State;
 
 /// A confirmed name of ours? No input or output that can fail decides more than that.
@@ -26,12 +28,15 @@ pub fn open_session(
 ) -> Result<Result<HomeOutcome, HomeError>, Exit> {
     let row = confirmed(machine, host)?;
     let config = machine.load_config()?.config;
+    if !row.is_served && config.provisioning != Provisioning::Useradd {
+        return Err(Exit::NotOurs(NotOurs::LocalUser));
+    }
     Ok(home::ensure(&row.entry.name, row.entry.uid, &row.entry.home, &config.accounts, commands))
 }
 
 fn confirmed(machine: &Machine, host: &mut dyn Host) -> Result<known::Row, Exit> {
     let name = host.user()?;
-    if machine.is_local_user(&name)? {
+    if matches!(residence(machine, &name)?, Residence::Stranger | Residence::NotOurs) {
         return Err(Exit::NotOurs(NotOurs::LocalUser));
     }
     match known::standing(machine, &name)? {

@@ -9,11 +9,13 @@ use crate::provision::store::StoreProvisioner;
 use serde_json::{Value, json};
 use shared::clock::{Clock, SystemClock, TestClock};
 use shared::secure_file;
+use shared::snapshot::{MappedFile, Snapshot};
 use shared::store::publish::{Want, publish};
 use shared::store::{Places, RowState, Store, parameters};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
+mod residents;
 mod stage;
 
 use stage::*;

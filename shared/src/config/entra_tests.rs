@@ -56,14 +56,15 @@ fn a_sovereign_cloud_is_named_by_its_authority_alone() {
 }
 
 #[test]
-fn an_earlier_modules_configuration_for_azure_is_read_as_it_is_but_for_the_mode() {
+fn an_earlier_modules_configuration_for_azure_is_read_as_it_is() {
     let base = format!("https://login.microsoftonline.com/{TENANT}/oauth2/v2.0");
     let written = format!(
         r#""client_secret": "s", "oauth_auth_url": "{base}/authorize", "oauth_device_url": "{base}/devicecode",
            "oauth_token_url": "{base}/token", "scope": "openid profile email offline_access",
-           "allowed_groups": ["{OTHER}"]"#
+           "allowed_groups": ["{OTHER}"], "local_group": "oauth2users""#
     );
-    let loaded = load_text(&text(&format!(r#"{written}, "tenant_id": "{TENANT}""#))).unwrap();
+    let whole = format!(r#"{{"client_id": "c", {written}, "tenant_id": "{TENANT}"}}"#);
+    let loaded = load_text(&whole).unwrap();
     assert_eq!(loaded.config.provider.token_url, Some(format!("{base}/token")));
     assert!(loaded.config.provider.entra.is_some());
     // There "no tenant" meant that everybody at Microsoft was believed.

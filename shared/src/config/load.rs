@@ -132,7 +132,8 @@ fn digest(map: &Map<String, Value>, config: &Config) -> [u8; 32] {
     // A map of JSON values always serialises.
     hash.update(serde_json::to_vec(map).unwrap_or_default());
     hash.update(config.accounts.id_key.expose().unwrap_or_default());
-    // Its default depends on nsswitch.conf.
+    // Their defaults depend on nsswitch.conf.
+    hash.update(format!("\n{:?} {:?}", config.provisioning, config.local_users));
     config.accounts.first_login.iter().for_each(|pattern| hash.update(format!("\n{pattern}")));
     hash.finalize().into()
 }

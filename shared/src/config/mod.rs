@@ -27,6 +27,26 @@ pub enum Validation {
     IdToken,
 }
 
+/// Where the accounts of people come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provisioning {
+    /// The store, served by the NSS module.
+    Store,
+    /// useradd(8) makes them.
+    Useradd,
+    /// They exist already, in /etc/passwd or elsewhere.
+    None,
+}
+
+/// What the machine's own users are to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalUsers {
+    /// Nobody: they notice nothing.
+    Ignore,
+    /// People who may sign in under their own name.
+    Allow,
+}
+
 /// The provider, and who we are there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provider {
@@ -165,6 +185,10 @@ pub struct Config {
     pub provider: Provider,
     /// How claims become a name and groups.
     pub mapping: Mapping,
+    /// Where accounts come from.
+    pub provisioning: Provisioning,
+    /// Whether users of /etc/passwd may sign in.
+    pub local_users: LocalUsers,
     /// Which groups of the machine people get.
     pub groups: Groups,
     /// Who may come in.

@@ -3,7 +3,7 @@
 use super::groups::{Groups, group_map, groups, provider_id};
 use super::provider::provider;
 use super::raw::{Fault, Fields};
-use super::{Accounts, Config, CreateHome, Mapping, Messages, Policy, Prompt};
+use super::{Accounts, Config, CreateHome, LocalUsers, Mapping, Messages, Policy, Prompt, Provisioning};
 use crate::etc::nsswitch_sources;
 use crate::identity::admissible::is_reserved;
 use crate::identity::ids::{GID_RANGE, IdKey, IdRange, UID_RANGE};
@@ -28,7 +28,7 @@ pub(super) fn config(
     warnings: &mut Vec<String>,
 ) -> Option<Config> {
     fields.refuse_null(&["allowed_groups", "allowed_users", "allowed_tenants", "first_login"]);
-    provisioning(fields);
+    let (provisioning, local_users) = provisioning(fields, nsswitch, warnings);
     let provider = provider(fields, &mut read_secret, warnings);
     let is_entra = provider.as_ref().is_some_and(|provider| provider.entra.is_some());
     let groups = groups(fields);
@@ -46,6 +46,8 @@ pub(super) fn config(
         provider: provider?,
         mapping,
         groups,
+        provisioning,
+        local_users,
         policy,
         accounts,
         prompt,
@@ -56,21 +58,32 @@ pub(super) fn config(
     })
 }
 
-/// Only the store is served by this version, and only beside local users that are left alone.
-fn provisioning(fields: &mut Fields) {
-    let words = [("store", true), ("useradd", false), ("none", false)];
-    match (fields.has("provisioning"), fields.word("provisioning", &words)) {
-        (true, Some(false)) => {
-            fields.faults.push(Fault::NotSupported("provisioning: useradd and none".into()));
-        }
-        (false, _) => fields.faults.push(Fault::Conflict(
-            "\"provisioning\" must be written as \"store\": the other modes are not supported yet".into(),
-        )),
-        _ => {}
+/// Where accounts come from, and whether the machine's own users may sign in too. An earlier module's configuration says
+/// neither: it finds its people where they are.
+fn provisioning(
+    fields: &mut Fields,
+    nsswitch: &str,
+    warnings: &mut Vec<String>,
+) -> (Provisioning, LocalUsers) {
+    let words =
+        [("store", Provisioning::Store), ("useradd", Provisioning::Useradd), ("none", Provisioning::None)];
+    let written = fields.word("provisioning", &words);
+    if written == Some(Provisioning::Useradd) {
+        fields.faults.push(Fault::NotSupported("provisioning: useradd".into()));
     }
-    if fields.word("local_users", &[("ignore", true), ("allow", false)]) == Some(false) {
-        fields.faults.push(Fault::NotSupported("local_users: allow".into()));
+    let is_listed = nsswitch_sources(nsswitch, "passwd").iter().any(|source| source == "oauth2");
+    let provisioning = written.unwrap_or(if is_listed { Provisioning::Store } else { Provisioning::None });
+    if provisioning != Provisioning::None && !is_listed {
+        warnings.push(
+            "nsswitch.conf does not list oauth2 for passwd: nobody can sign in for the first time".into(),
+        );
     }
+    let words = [("ignore", LocalUsers::Ignore), ("allow", LocalUsers::Allow)];
+    let local_users = fields.word("local_users", &words).unwrap_or(match written {
+        Some(Provisioning::Store | Provisioning::Useradd) => LocalUsers::Ignore,
+        _ => LocalUsers::Allow,
+    });
+    (provisioning, local_users)
 }
 
 /// Notes a fault; there is no value then.

@@ -45,24 +45,42 @@ fn the_smallest_configuration_gets_every_default() {
 }
 
 #[test]
-fn an_earlier_modules_configuration_is_read_as_it_is_but_for_the_mode() {
+fn an_earlier_modules_configuration_is_read_as_it_is() {
     let text = r#"{"client_id": "c", "client_secret": "hunter2", "oauth_auth_url": "https://i/a",
         "oauth_device_url": "https://i/d", "oauth_token_url": "https://i/t",
         "oauth_token_introspect_url": "https://i/n", "oauth_device_token_polling_timeout": null,
-        "scopes": "openid profile", "qr_enabled": false, "massages": {"prompt_enter": "Go"}, "provisioning": "store"}"#;
+        "scopes": "openid profile", "qr_enabled": false, "massages": {"prompt_enter": "Go"}}"#;
     let loaded = load_text(text).unwrap();
     assert_eq!(loaded.config.provider.validation, Validation::Introspection);
     assert_eq!(loaded.config.prompt.messages.prompt_enter.as_deref(), Some("Go"));
     assert!(!loaded.config.prompt.qr);
     assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);
     assert!(!format!("{:?}", loaded.config).contains("hunter2"));
+    // What it does not say depends on where people are.
+    let mode = |config: &Config| (config.provisioning, config.local_users);
+    assert_eq!(mode(&loaded.config), (Provisioning::Store, LocalUsers::Allow));
+    let elsewhere = load_texts(text, &[], "passwd: files sss\n").unwrap().config;
+    assert_eq!(mode(&elsewhere), (Provisioning::None, LocalUsers::Allow));
+    assert_ne!(elsewhere.digest, loaded.config.digest);
+}
+
+#[test]
+fn where_the_mode_is_written_users_of_the_machine_are_left_alone_unless_said() {
+    let config = |text: &str| load_text(text).unwrap().config;
+    assert_eq!(config(SMALL).local_users, LocalUsers::Ignore);
+    let allow = SMALL.replace('}', r#", "local_users": "allow"}"#);
+    assert_eq!(config(&allow).local_users, LocalUsers::Allow);
+    let none = config(&SMALL.replace("\"store\"", "\"none\""));
+    assert_eq!((none.provisioning, none.local_users), (Provisioning::None, LocalUsers::Allow));
+    let unlisted = load_texts(SMALL, &[], "passwd: files\n").unwrap();
+    assert!(unlisted.warnings.iter().any(|warning| warning.contains("does not list oauth2")));
 }
 
 #[test]
 fn every_fault_is_reported_at_once() {
     let faults = faults(
         r#"{"issuer": "http://idp.example", "alowed_users": [], "adopt_homes": "t", "qr_enabled": "yes",
-            "uid_range": [60000, 70000], "umask": 77, "provisioning": "useradd"}"#,
+            "uid_range": [60000, 70000], "umask": 77, "provisioning": "magic"}"#,
     );
     for part in [
         "\"client_id\" is missing",
@@ -72,7 +90,7 @@ fn every_fault_is_reported_at_once() {
         "\"qr_enabled\" must be true or false",
         "\"uid_range\" must be a range for people",
         "\"umask\" must be",
-        "provisioning: useradd and none\" is not supported yet",
+        "\"provisioning\" must be",
     ] {
         assert!(faults.iter().any(|fault| fault.contains(part)), "{part}: {faults:?}");
     }

@@ -5,6 +5,7 @@ use super::people::{PERSON, Person, RowState, groups_of, person_row};
 use super::publish::{Base, Inputs, PublishError, Published};
 use super::snapshot_file::{HeaderRow, PublishedPerson, SnapshotFile, WriteError};
 use super::{Store, StoreError, parameters};
+use crate::config::Provisioning;
 use crate::identity::policy;
 use crate::snapshot::State;
 use crate::types::Gid;
@@ -162,7 +163,8 @@ impl<'a> Contents<'a> {
         let (name, uid) = (account.name.as_str(), account.uid.get());
         let local = &self.inputs.local;
         let namesake = local.user(name);
-        let visible = namesake.is_none();
+        let elsewhere = self.inputs.config.provisioning == Provisioning::None && !person.probe;
+        let visible = namesake.is_none() && !elsewhere;
         let private_group = visible && self.is_free(name, uid);
         let denied = !person.probe && !policy::permits_user(&account.name, &self.inputs.config);
         let state = match person.state {

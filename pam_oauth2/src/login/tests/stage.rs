@@ -17,6 +17,8 @@ pub(super) struct ScriptedHost<'a> {
     /// getpwnam_r's answer, where it is not what the package's own NSS module says.
     pub(super) resolves: Option<RefCell<VecDeque<Option<Resolved>>>>,
     pub(super) ids: Vec<u32>,
+    /// getgrouplist's answer, besides the primary group.
+    pub(super) groups: Vec<u32>,
     /// How long the person takes to answer a prompt, on the script's clock.
     pub(super) thinks: Option<(Script, std::time::Duration)>,
     /// What happens while the person reads the code.
@@ -83,6 +85,7 @@ impl Stage {
             prompts: RefCell::new(prompts),
             resolves: None,
             ids: Vec::new(),
+            groups: Vec::new(),
             thinks: None,
             meanwhile: None,
         }
@@ -148,6 +151,10 @@ impl Host for ScriptedHost<'_> {
             _ => None,
         };
         Ok(published.or_else(|| self.stage.machine.prospective(name).as_ref().map(Resolved::from)))
+    }
+
+    fn groups(&self, _: &str, gid: u32) -> Result<Vec<u32>, HostError> {
+        Ok([&[gid], self.groups.as_slice()].concat())
     }
 
     fn has_id(&self, id: u32) -> Result<bool, HostError> {

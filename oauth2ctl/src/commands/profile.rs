@@ -1,0 +1,82 @@
+//! Which of our PAM profiles is in the stack of a service: the one that jumps over users of /etc/passwd, or the one that
+//! does not (debian/pam-configs).
+
+use pam_oauth2::login::LOCAL_PROFILE;
+use std::path::Path;
+
+/// The profile that jumps over users of /etc/passwd.
+const PROFILE: &str = "oauth2";
+
+/// Files that a stack may include, one in the other.
+const DEPTH: usize = 8;
+
+/// The profile in the account phase of a service; `None` if our module does not stand there. `directories` are those that
+/// libpam searches.
+pub(super) fn in_stack(directories: &[&str], service: &str) -> Option<&'static str> {
+    let lines = account_lines(directories, service, DEPTH);
+    let ours = lines
+        .iter()
+        .position(|line| line.contains("pam_oauth2_device.so") || line.contains("pam_oauth2.so"))?;
+    let jumps =
+        lines.get(..ours).is_some_and(|before| before.iter().any(|line| line.contains("pam_localuser.so")));
+    Some(if jumps { PROFILE } else { LOCAL_PROFILE })
+}
+
+/// The lines of the account phase, with those of included files in their places (pam.d(5)).
+fn account_lines(directories: &[&str], file: &str, depth: usize) -> Vec<String> {
+    let text = directories
+        .iter()
+        .find_map(|directory| std::fs::read_to_string(Path::new(directory).join(file)).ok());
+    let mut lines = Vec::new();
+    for line in text.unwrap_or_default().lines().map(str::trim) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let included = match words.as_slice() {
+            ["@include", file] => Some(*file),
+            [phase, "include" | "substack", file, ..] if is_account(phase) => Some(*file),
+            [phase, ..] if is_account(phase) => {
+                lines.push(line.to_owned());
+                None
+            }
+            _ => None,
+        };
+        if let (Some(file), Some(depth)) = (included, depth.checked_sub(1)) {
+            lines.extend(account_lines(directories, file, depth));
+        }
+    }
+    lines
+}
+
+fn is_account(phase: &str) -> bool {
+    phase.trim_start_matches('-').eq_ignore_ascii_case("account")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile(files: &[(&str, &str)]) -> Option<&'static str> {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(directory.path().join(name), text).unwrap();
+        }
+        in_stack(&["/nonexistent", directory.path().to_str().unwrap()], "sshd")
+    }
+
+    #[test]
+    fn the_profile_is_the_one_that_stands_in_the_account_phase() {
+        let stack = "auth required pam_localuser.so\n@include common-account\nsession optional pam_oauth2_device.so\n";
+        let ours = "account [success=end default=ignore] pam_oauth2_device.so\n";
+        let jump = format!("account [success=1 default=ignore] pam_localuser.so\n{ours}");
+        assert_eq!(profile(&[("sshd", stack), ("common-account", &jump)]), Some("oauth2"));
+        assert_eq!(profile(&[("sshd", stack), ("common-account", ours)]), Some("oauth2-local"));
+        let after = format!("{ours}account required pam_localuser.so\n");
+        assert_eq!(profile(&[("sshd", stack), ("common-account", &after)]), Some("oauth2-local"));
+        assert_eq!(profile(&[("sshd", stack), ("common-account", "account required pam_unix.so\n")]), None);
+        assert_eq!(
+            profile(&[("sshd", "account include system-auth"), ("system-auth", &jump)]),
+            Some("oauth2")
+        );
+        assert_eq!(profile(&[("sshd", "account include sshd\n")]), None, "a file that includes itself");
+        assert_eq!(profile(&[]), None);
+    }
+}

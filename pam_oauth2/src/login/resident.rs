@@ -1,0 +1,90 @@
+//! Users of /etc/passwd: whether one is ours, may become so, or notices nothing of us.
+
+use super::Machine;
+use super::known::{self, Standing};
+use crate::host::{Host, Resolved};
+use crate::outcome::{LoginError, NotOurs};
+use shared::config::{Config, LocalUsers};
+use shared::etc::LocalNames;
+use shared::identity::account::Account;
+use shared::identity::admissible::is_reserved;
+use shared::identity::privileged::is_privileged;
+use shared::types::{FIRST_ID, Gid, LoginName, Uid};
+
+/// What /etc/passwd makes of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Residence {
+    /// No user there.
+    None,
+    /// A user there who is ours: published, or removed, under the same uid.
+    Ours,
+    /// A user there of whom we know nothing.
+    Stranger,
+    /// Root, a service, or somebody whom another entry of the same name shadows.
+    NotOurs,
+}
+
+/// Step 0 of every phase. Needs /etc/passwd, and the published database for users of 1000 and more.
+///
+/// # Errors
+/// [`LoginError::Etc`].
+pub(super) fn residence(machine: &Machine, name: &str) -> Result<Residence, LoginError> {
+    let passwd = std::fs::read(&machine.passwd).map_err(LoginError::Etc)?;
+    let local = LocalNames::parse(&passwd, b"");
+    let Some(line) = local.user(name) else { return Ok(Residence::None) };
+    if line.uid < FIRST_ID {
+        return Ok(Residence::NotOurs);
+    }
+    // Whatever is wrong with the published database, a user of the machine is none the worse for it.
+    Ok(match known::standing(machine, name) {
+        Ok(Some(Standing::Row(row))) if row.entry.uid == line.uid => Residence::Ours,
+        Ok(Some(Standing::Removed)) if known::was_removed(machine, line.uid) => Residence::Ours,
+        _ => Residence::Stranger,
+    })
+}
+
+/// The account of somebody who exists already and whom nobody has confirmed yet: they may sign in if the configuration lets
+/// users of the machine do so (`local_users`), or finds people elsewhere (`provisioning: none`).
+///
+/// # Errors
+/// They notice nothing of us.
+pub(super) fn existing(
+    host: &dyn Host,
+    config: &Config,
+    local: &LocalNames,
+    name: LoginName,
+    resolved: &Resolved,
+) -> Result<Account, NotOurs> {
+    let not_ours = |_| NotOurs::LocalUser;
+    if resolved.name != name.as_str() || is_reserved(name.as_str()) {
+        return Err(NotOurs::LocalUser);
+    }
+    let (uid, gid) = (Uid::new(resolved.uid).map_err(not_ours)?, Gid::new(resolved.gid).map_err(not_ours)?);
+    let listed = config.policy.allowed_users.as_ref().is_some_and(|users| users.contains(&name));
+    if !listed && is_in_privileged_group(host, local, resolved) {
+        log::info!(
+            "{name} is in a privileged group: only allowed_users or oauth2ctl user bind lets them sign in"
+        );
+        return Err(NotOurs::LocalUser);
+    }
+    Ok(Account {
+        name,
+        uid,
+        gid,
+        gecos: String::new(),
+        home: resolved.home.clone(),
+        shell: resolved.shell.clone(),
+        supplementary: Vec::new(),
+    })
+}
+
+/// May users of /etc/passwd sign in, as far as can be told? A configuration that cannot be read lets nobody.
+pub(super) fn are_allowed(machine: &Machine) -> bool {
+    machine.load_config().is_ok_and(|loaded| loaded.config.local_users == LocalUsers::Allow)
+}
+
+/// Any provider's word must not make root of somebody's name. What cannot be told counts as yes.
+fn is_in_privileged_group(host: &dyn Host, local: &LocalNames, resolved: &Resolved) -> bool {
+    let Ok(gids) = host.groups(&resolved.name, resolved.gid) else { return true };
+    local.group.iter().any(|line| is_privileged(&line.name) && gids.contains(&line.gid))
+}

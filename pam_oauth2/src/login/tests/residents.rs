@@ -1,0 +1,140 @@
+//! Users of /etc/passwd, and people whose accounts come from elsewhere.
+
+use super::*;
+
+const ALLOW: &str = r#", "local_users": "allow""#;
+
+fn resident(stage: &Stage, name: &str, uid: u32) -> Resolved {
+    let home = stage.dir.path().join("home").join(name).display().to_string();
+    let line = format!("{name}:x:{uid}:{uid}::{home}:/bin/zsh\n");
+    let passwd = std::fs::read_to_string(&stage.machine.passwd).unwrap();
+    std::fs::write(&stage.machine.passwd, passwd + &line).unwrap();
+    std::fs::create_dir_all(&home).unwrap();
+    Resolved { name: name.into(), uid, gid: uid, home, shell: "/bin/zsh".into() }
+}
+
+/// The host of a user who resolves to this entry whenever it is asked.
+fn host<'a>(stage: &'a Stage, entry: &Resolved, prompts: Prompts) -> ScriptedHost<'a> {
+    let mut host = stage.host(&entry.name, prompts);
+    host.resolves = Some(RefCell::new(std::iter::repeat_n(Some(entry.clone()), 8).collect()));
+    host
+}
+
+fn sign_in_as(stage: &Stage, entry: &Resolved, subject: &str) -> Result<Admission, Exit> {
+    run(stage, &mut host(stage, entry, first_prompts()), &approved(claims(&entry.name, subject, &["s"])))
+}
+
+fn account_of(stage: &Stage, entry: &Resolved) -> Result<(), Exit> {
+    account(&stage.machine, &mut host(stage, entry, Prompts::new()), &TestClock::at(NOW), false)
+}
+
+fn is_left_alone(outcome: &Result<Admission, Exit>) -> bool {
+    matches!(outcome, Err(Exit::NotOurs(NotOurs::LocalUser)))
+}
+
+#[test]
+fn a_user_of_the_machine_signs_in_under_the_account_they_have() {
+    let stage = Stage::new(ALLOW);
+    let dora = resident(&stage, "dora", 1001);
+    let admission = sign_in_as(&stage, &dora, "s1").unwrap();
+    assert!(dora.is(&admission.account) && admission.provisioned.first);
+    let file = MappedFile::open_owned_by(stage.machine.nss_db(), stage.machine.places.owner).unwrap();
+    let published = Snapshot::open(file.bytes()).unwrap().person_by_name(b"dora").unwrap().unwrap();
+    assert!(!published.visible, "/etc/passwd serves them");
+    assert_eq!(published.supplementary().count(), 2, "the people group and the provider's");
+    // pam_unix has a say: our account phase refuses or stays silent.
+    assert!(matches!(account_of(&stage, &dora), Err(Exit::NotOurs(NotOurs::LocalUser))));
+    stage.execute("UPDATE identity SET state = 'locked'");
+    stage.publish();
+    let Err(Exit::Failed(error)) = account_of(&stage, &dora) else { panic!() };
+    assert_eq!(error.class().1, "locked");
+}
+
+#[test]
+fn a_user_of_the_machine_is_bound_to_one_subject() {
+    let stage = Stage::new(ALLOW);
+    let dora = resident(&stage, "dora", 1001);
+    sign_in_as(&stage, &dora, "s1").unwrap();
+    let again = |subject| {
+        let script = approved(claims("dora", subject, &[]));
+        run(&stage, &mut host(&stage, &dora, later_prompts()), &script)
+    };
+    assert!(again("s1").is_ok());
+    assert_eq!(reason(again("s2")), "subject_mismatch");
+}
+
+#[test]
+fn a_user_of_the_machine_who_types_a_password_is_asked_for_it_by_somebody_else() {
+    let stage = Stage::new(ALLOW);
+    let dora = resident(&stage, "dora", 1001);
+    let prompts = [("Press Enter", Ok(Answer::Text))].into();
+    assert!(is_left_alone(&run(&stage, &mut host(&stage, &dora, prompts), &Script::new(vec![]))));
+    // Once bound, they have no other way in here.
+    sign_in_as(&stage, &dora, "s1").unwrap();
+    let device = vec![device()];
+    let prompts = [("Enter the code", Ok(Answer::Text))].into();
+    assert_eq!(reason(run(&stage, &mut host(&stage, &dora, prompts), &Script::new(device))), "typed_text");
+}
+
+#[test]
+fn services_reserved_names_and_privileged_users_are_left_alone() {
+    for (extra, name, uid, groups) in [
+        (ALLOW, "dora", 999, vec![]),
+        (ALLOW, "git", 1001, vec![]),
+        (ALLOW, "dora", 1001, vec![27]),
+        ("", "dora", 1001, vec![]),
+    ] {
+        let stage = Stage::new(extra);
+        std::fs::write(&stage.machine.group, "root:x:0:\nsudo:x:27:\n").unwrap();
+        let entry = resident(&stage, name, uid);
+        let mut host = host(&stage, &entry, Prompts::new());
+        host.groups = groups;
+        assert!(is_left_alone(&run(&stage, &mut host, &Script::new(vec![]))), "{extra} {name} {uid}");
+    }
+    let stage = Stage::new(r#", "local_users": "allow", "allowed_users": ["dora"]"#);
+    std::fs::write(&stage.machine.group, "root:x:0:\nsudo:x:27:\n").unwrap();
+    let entry = resident(&stage, "dora", 1001);
+    let mut host = host(&stage, &entry, first_prompts());
+    host.groups = vec![27];
+    assert!(run(&stage, &mut host, &approved(claims("dora", "s1", &[]))).is_ok(), "named in allowed_users");
+}
+
+#[test]
+fn a_user_who_only_has_the_name_of_one_of_ours_notices_nothing() {
+    for after in ["", "DELETE FROM identity; INSERT INTO tombstone VALUES ('ann', 5000, NULL, NULL, 1, 99)"] {
+        let stage = Stage::new(ALLOW);
+        sign_in(&stage, "ann", "s1", &[]).unwrap();
+        let namesake = resident(&stage, "ann", 1007);
+        stage.execute(after);
+        stage.publish();
+        assert!(is_left_alone(&run(
+            &stage,
+            &mut host(&stage, &namesake, Prompts::new()),
+            &Script::new(vec![])
+        )));
+        assert!(matches!(account_of(&stage, &namesake), Err(Exit::NotOurs(NotOurs::LocalUser))), "{after}");
+    }
+}
+
+#[test]
+fn without_provisioning_people_are_whoever_the_host_knows() {
+    let stage = Stage::new("");
+    let text = std::fs::read_to_string(&stage.machine.config).unwrap().replace("\"store\"", "\"none\"");
+    secure_file::replace(&stage.machine.config, text.as_bytes(), 0o600).unwrap();
+    parameters::disable(&stage.machine.places, &SystemClock::new()).unwrap();
+    stage.publish();
+    let entry = Resolved {
+        name: "eve".into(),
+        uid: 70_001,
+        gid: 70_000,
+        home: "/h/eve".into(),
+        shell: "/bin/sh".into(),
+    };
+    let admission = sign_in_as(&stage, &entry, "s1").unwrap();
+    assert!(entry.is(&admission.account));
+    assert!(matches!(account_of(&stage, &entry), Err(Exit::NotOurs(NotOurs::LocalUser))), "SSSD has a say");
+    let nobody = run(&stage, &mut stage.host("nobody-knows", Prompts::new()), &Script::new(vec![]));
+    assert_eq!(reason(nobody), "not_enabled");
+    let service = Resolved { name: "svc-x".into(), uid: 90, ..entry };
+    assert!(is_left_alone(&run(&stage, &mut host(&stage, &service, Prompts::new()), &Script::new(vec![]))));
+}
