@@ -125,9 +125,13 @@ def test_a_configuration_of_the_earlier_module_lets_the_same_people_in(machine):
         "oauth_token_url": BASE + entra.path("token"),
         "scope": "openid profile email offline_access",
     }
-    machine.reconfigure(config("first_login", client_id=entra.WITH_SECRET, client_secret=SECRET, allowed_groups=[STAFF], **urls))
+    machine.sandbox.run("groupadd --force oauth2users")
+    machine.reconfigure(config(
+        "first_login", "provisioning", client_id=entra.WITH_SECRET, client_secret=SECRET,
+        allowed_groups=[STAFF], local_group="oauth2users", **urls))
     machine.provider.people({"eve@contoso.test": {"groups": [STAFF]}, "max@contoso.test": {"groups": [entra.group("x")]}})
     comes_in(machine, "eve@contoso.test")
+    assert "oauth2users" in machine.sandbox.output("id -Gn eve@contoso.test").split()
     asked, = machine.provider.forms("/devicecode")
     assert set(urls["scope"].split()) <= set(asked["scope"].split())
     is_refused(machine, "max@contoso.test", "not_allowed")
