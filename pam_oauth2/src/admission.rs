@@ -102,9 +102,9 @@ pub fn admit(claims: VerifiedClaims, held: &Account, grounds: &Grounds<'_>) -> R
     for (provider_id, name) in allowed.groups {
         match group(provider_id, name, grounds)? {
             Ok(group) => admitted.groups.push(group),
-            Err(name) => {
-                admitted.warnings.push(format!("group {name} is left out: another source has its gid"))
-            }
+            Err(name) => admitted
+                .warnings
+                .push(format!("group {name} is left out: /etc/group has it, or another source its gid")),
         }
     }
     Ok(admitted)
@@ -116,6 +116,10 @@ fn group(
     name: GroupName,
     grounds: &Grounds<'_>,
 ) -> Result<Result<GroupClaim, GroupName>, LoginError> {
+    // A group of /etc/group is never redefined.
+    if grounds.local.group(name.as_str()).is_some() {
+        return Ok(Err(name));
+    }
     if let Some(gid) = grounds.store.group_gid(&provider_id)? {
         return Ok(Ok(GroupClaim { provider_id, name, gid }));
     }

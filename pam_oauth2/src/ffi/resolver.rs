@@ -33,9 +33,13 @@ unsafe extern "C" {
     fn __res_init() -> c_int;
 }
 
+/// Do not ask again by TCP because an answer was cut: nothing bounds that. Addresses of one host fit.
+const RES_IGNTC: c_ulong = 0x20;
+
 /// Makes the resolver of the *calling thread* give up after about `limit`: fewer seconds for each server, and no search list
 /// for names with dots, each of whose entries would take as long again. What resolv.conf(5) says is not exceeded. It concerns
-/// this thread until it ends; the name services of other sources than `dns` have limits of their own.
+/// this thread until it ends; other sources than `dns`, such as `resolve`, have limits of their own, and `options use-vc` has
+/// none.
 pub fn limit_lookups(limit: Duration) {
     // SAFETY: it writes to the calling thread's own state only.
     if unsafe { __res_init() } != 0 {
@@ -49,7 +53,7 @@ pub fn limit_lookups(limit: Duration) {
     let (retrans, retry) = if each >= 2 { (each / 2, 2) } else { (1, 1) };
     state.retrans = state.retrans.min(retrans);
     state.retry = state.retry.min(retry);
-    state.options = state.options & !RES_DNSRCH | RES_NORELOAD;
+    state.options = state.options & !RES_DNSRCH | RES_NORELOAD | RES_IGNTC;
 }
 
 #[cfg(test)]
@@ -72,7 +76,7 @@ mod tests {
                 retrans >= 1 && retrans <= most && (1..=2).contains(&retry),
                 "{seconds}: {retrans} {retry}"
             );
-            assert_eq!(options & (RES_DNSRCH | RES_NORELOAD), RES_NORELOAD);
+            assert_eq!(options & (RES_DNSRCH | RES_NORELOAD | RES_IGNTC), RES_NORELOAD | RES_IGNTC);
         }
         // SAFETY: as above; nobody has initialised or limited the resolver of this thread.
         let untouched = unsafe { (__res_init(), (*__res_state()).options & RES_DNSRCH) };

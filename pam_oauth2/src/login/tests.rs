@@ -256,6 +256,21 @@ fn a_store_that_cannot_be_written_keeps_out_strangers_and_whoever_lost_a_group_b
 }
 
 #[test]
+fn a_local_group_that_was_taken_away_does_not_outlive_a_full_disk() {
+    let with = r#", "local_groups": ["ops"]"#;
+    let stage = Stage::new(with);
+    std::fs::write(&stage.machine.group, "root:x:0:\nops:x:1600:\n").unwrap();
+    sign_in(&stage, "ann", "s1", &[]).unwrap();
+    stage.execute(
+        "UPDATE identity SET confirmed_day = 1;
+         CREATE TRIGGER full BEFORE UPDATE ON identity BEGIN SELECT RAISE(FAIL, 'disk full'); END;",
+    );
+    assert!(sign_in(&stage, "ann", "s1", &[]).is_ok());
+    stage.configure("");
+    assert_eq!(reason(sign_in(&stage, "ann", "s1", &[])), "store");
+}
+
+#[test]
 fn the_account_phase_answers_from_what_is_published() {
     let stage = Stage::new(r#", "max_confirmation_age": 30"#);
     sign_in(&stage, "ann", "s1", &[]).unwrap();

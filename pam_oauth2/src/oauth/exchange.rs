@@ -14,6 +14,9 @@ use std::time::Duration;
 /// First wait before a fetch is tried again; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
+/// As much of a secret is a quotation of it, in bytes.
+const QUOTE: usize = 12;
+
 /// How long before the end the last try is made.
 pub(super) const LAST_TRY: Duration = Duration::from_secs(2);
 
@@ -122,7 +125,7 @@ pub(super) fn refusal(endpoint: EndpointName, request: &Request, response: &Resp
     }
     ProviderError::Refused {
         endpoint,
-        code: printable(error.error().as_ref(), 64),
+        code: own_words(request, error.error().as_ref()),
         description: error.error_description().map_or_else(String::new, |text| describe(request, text)),
     }
 }
@@ -134,14 +137,21 @@ fn describe(request: &Request, text: &str) -> String {
 }
 
 /// The provider's own words, unless they repeat a code, a token or a secret that was sent (rule 8).
-fn own_words(request: &Request, text: &str) -> String {
+pub(super) fn own_words(request: &Request, text: &str) -> String {
     let sent = request.form().unwrap_or_default().iter();
     let secrets = sent.filter(|(name, _)| matches!(*name, "device_code" | "token" | "client_secret"));
     let mut secrets = secrets
         .map(|(_, value)| value)
         .chain(request.basic().map(|basic| &basic.secret))
         .chain(request.bearer());
-    if secrets.any(|secret| text.contains(secret.expose())) { String::new() } else { one_line(text) }
+    if secrets.any(|secret| quotes(text, secret.expose())) { String::new() } else { one_line(text) }
+}
+
+/// Is the secret, or a good part of it, in the text?
+fn quotes(text: &str, secret: &str) -> bool {
+    let text = text.as_bytes();
+    let holds = |part: &[u8]| text.windows(part.len().max(1)).any(|window| window == part);
+    secret.as_bytes().windows(QUOTE.min(secret.len()).max(1)).any(holds)
 }
 
 /// Line breaks as spaces, nothing else that a terminal or a log would obey, and not too much of it.

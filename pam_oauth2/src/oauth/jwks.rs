@@ -87,9 +87,13 @@ impl From<RawKeySet> for KeySet {
 }
 
 impl Key {
+    /// `None` for a key of unknown shape: one that says something, only not how it should, must not count as silent.
     fn parse(key: Value) -> Option<Self> {
-        let text = |name: &str| key.get(name).and_then(Value::as_str).map(str::to_owned);
-        let (algorithm, issuer) = (text("alg"), text("issuer"));
+        let text = |name: &str| match key.get(name) {
+            None => Some(None),
+            Some(value) => value.as_str().map(|text| Some(text.to_owned())),
+        };
+        let (algorithm, issuer) = (text("alg")?, text("issuer")?);
         Some(Self { algorithm, issuer, jwk: serde_json::from_value(key).ok()? })
     }
 }

@@ -120,7 +120,7 @@ impl<'a> Provider<'a> {
             Some(entra) if *needs_groups && entra::overage(claims, groups_claim) => {
                 entra::groups(exchange, entra, access_token)?
             }
-            _ => verified::groups(claims, groups_claim),
+            _ => self.groups(claims),
         };
         let issuer = Issuer::parse(&trust.issuer_of(&tenant)).map_err(ClaimFault::from)?;
         Ok(verified::assemble(issuer, subject, username, groups)?)
@@ -146,8 +146,20 @@ impl<'a> Provider<'a> {
             .or_else(|| verified::username(&more, username_claims))
             .ok_or_else(|| ClaimFault::Username(username_claims.join(", ")))?;
         let source = if verified::claim_at(claims, groups_claim).is_some() { claims } else { &more };
-        let groups = verified::groups(source, groups_claim);
+        let groups = self.groups(source);
         Ok(verified::assemble(issuer.clone(), subject, username, groups)?)
+    }
+
+    /// The groups in the claims. Their absence takes groups away that somebody had, which may be meant, or a change at the
+    /// provider that nobody thought of.
+    fn groups(&self, claims: &ClaimMap) -> Vec<String> {
+        let Settings { groups_claim, needs_groups, .. } = self.settings;
+        if *needs_groups && verified::claim_at(claims, groups_claim).is_none() {
+            log::warn!(
+                "the provider sends no claim {groups_claim:?}: the person counts as being in no group"
+            );
+        }
+        verified::groups(claims, groups_claim)
     }
 
     fn by_introspection(

@@ -6,6 +6,7 @@ use crate::outcome::LoginError;
 use shared::clock::Clock;
 use shared::config::Config;
 use shared::snapshot::{MappedFile, Snapshot, SnapshotError, State};
+use shared::store::parameters;
 use shared::store::publish::{Load, Want, publish};
 use shared::store::{Places, RecordError, Recorded, SignIn, Store};
 use shared::types::LoginName;
@@ -79,10 +80,11 @@ impl StoreProvisioner<'_> {
     fn grants_no_more_than(&self, admitted: &Admitted, config: &Config) -> bool {
         let Ok(Some(published)) = published_gids(self.places, &admitted.account().name) else { return false };
         let Ok(inputs) = (self.load)() else { return false };
-        // The machine's own groups are not the provider's to take away.
-        let own = |gid: u32| {
-            gid == config.accounts.people_gid.get() || inputs.local.group.iter().any(|line| line.gid == gid)
-        };
+        let name = &admitted.account().name;
+        let own =
+            Store::open(self.places).and_then(|store| store.local_gids(&inputs, name)).unwrap_or_default();
+        let people = parameters::people_gid(&inputs).unwrap_or(config.accounts.people_gid).get();
+        let own = |gid: u32| gid == people || own.contains(&gid);
         let granted = |gid: &u32| own(*gid) || admitted.groups().iter().any(|group| group.gid.get() == *gid);
         admitted.known().is_some() && published.iter().all(granted)
     }

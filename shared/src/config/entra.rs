@@ -7,8 +7,14 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// The tenant of personal Microsoft accounts, which calls itself by a word too.
+/// Endpoints that tenants share, or that anybody can get an account at.
 const SHARED_ENDPOINTS: [&str; 3] = ["common", "organizations", "consumers"];
+
+/// The tenant of personal Microsoft accounts: `consumers` by its id. Everybody is at home there, under any name.
+const PERSONAL: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+
+/// More hosts where Microsoft signs people in, none of which is an authority here.
+const OTHER_HOSTS: [&str; 3] = ["sts.windows.net", "sts.chinacloudapi.cn", "login.usgovcloudapi.net"];
 
 /// A national cloud: where it signs people in, other names of that place, its Graph, and the issuer of v1.0 tokens up to
 /// the tenant's id. Tokens are issued in the name of `authority` whichever name was asked.
@@ -53,6 +59,12 @@ impl TenantId {
         let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
         let digits = groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()));
         (digits && lengths == [8, 4, 4, 4, 12]).then(|| Self(text.to_ascii_lowercase()))
+    }
+
+    /// The tenant of personal Microsoft accounts, where anybody is at home.
+    #[must_use]
+    pub fn is_personal(&self) -> bool {
+        self.0 == PERSONAL
     }
 
     /// The GUID.
@@ -117,7 +129,7 @@ pub(super) fn selects_entra(fields: &Fields, token_url: Option<&str>) -> bool {
     let keys = ["tenant_id", "allowed_tenants", "azure_authority", "graph_url", "allow_guests"];
     keys.iter().any(|key| fields.has(key))
         || token_url.is_some_and(at_microsoft)
-        || fields.peek("issuer").is_some_and(|issuer| at_microsoft(&issuer))
+        || fields.peek("issuer").is_some_and(|issuer| at_microsoft(&issuer) || is_other_host(&issuer))
 }
 
 /// The Entra keys, where Entra is selected.
@@ -138,10 +150,17 @@ pub(super) fn entra(fields: &mut Fields, token_url: Option<&str>) -> Option<Entr
     let allowed_tenants = allowed_tenants(fields);
     let tenant = tenant?;
     let allowed_tenants = trusted(fields, &tenant, allowed_tenants?)?;
+    let allow_guests = fields.boolean("allow_guests", false);
+    if allow_guests && (allowed_tenants.is_empty() || allowed_tenants.values().any(Vec::is_empty)) {
+        let text = "\"allow_guests\" needs the domains of each tenant in \"allowed_tenants\": a guest brings the name from \
+                    home, and must not take a member's";
+        fields.faults.push(Fault::Conflict(text.into()));
+    }
+    claims_of_one_tenant(fields, &allowed_tenants);
     Some(Entra {
         tenant,
         allowed_tenants,
-        allow_guests: fields.boolean("allow_guests", false),
+        allow_guests,
         issuer: cloud.map_or_else(|| authority.clone(), |cloud| cloud.authority.to_owned()),
         authority,
         graph: graph?,
@@ -176,6 +195,23 @@ fn same_authority(fields: &mut Fields, authority: &str) {
     }
 }
 
+/// `oid` and `tid` come with the scope profile; ids of roles mean something in their own tenant only.
+fn claims_of_one_tenant(fields: &mut Fields, allowed: &BTreeMap<TenantId, Vec<String>>) {
+    if let Some(scope) = fields.peek("scope").or_else(|| fields.peek("scopes"))
+        && !["openid", "profile"]
+            .iter()
+            .all(|wanted| scope.split_ascii_whitespace().any(|one| one == *wanted))
+    {
+        let text = "Microsoft Entra ID says who somebody is only when \"scope\" holds openid and profile";
+        fields.faults.push(Fault::Conflict(text.into()));
+    }
+    if allowed.len() > 1 && fields.peek("groups_claim").is_some_and(|claim| claim != "groups") {
+        let text = "with several \"allowed_tenants\" only the groups claim \"groups\" can be used: another tenant's \
+                    administrators give out its roles as they like";
+        fields.faults.push(Fault::Conflict(text.into()));
+    }
+}
+
 fn tenant(fields: &mut Fields) -> Option<Tenant> {
     let Some(text) = fields.text("tenant_id") else {
         // The earlier module's default.
@@ -186,6 +222,7 @@ fn tenant(fields: &mut Fields) -> Option<Tenant> {
         return Some(Tenant::Shared(text));
     }
     match TenantId::parse(&text) {
+        Some(id) if id.is_personal() => Some(Tenant::Shared("consumers".into())),
         Some(id) => Some(Tenant::Id(id)),
         None if is_domain(&text) => Some(Tenant::Domain(text)),
         None => {
@@ -196,17 +233,21 @@ fn tenant(fields: &mut Fields) -> Option<Tenant> {
 
 /// `{"GUID": ["domain", …]}`, or `["GUID"]`.
 fn allowed_tenants(fields: &mut Fields) -> Option<BTreeMap<TenantId, Vec<String>>> {
-    let expected = "an object of tenant ids (GUIDs), each with a list of its domains";
+    let expected = "an object of at least one tenant id (a GUID), each once and with a list of its domains";
     let pairs = match fields.array("allowed_tenants") {
         Some(ids) => ids.into_iter().map(|id| (id, Value::Array(Vec::new()))).collect(),
         None => fields.object("allowed_tenants"),
     };
     let mut allowed = BTreeMap::new();
     for (id, domains) in pairs {
-        match (TenantId::parse(&id), domains_of(&domains)) {
-            (Some(id), Some(domains)) => allowed.insert(id, domains),
-            _ => return fault(fields, "allowed_tenants", expected),
-        };
+        let one = TenantId::parse(&id).zip(domains_of(&domains));
+        // The same GUID in capitals is the same tenant: which of two lists counts would be a matter of luck.
+        if one.is_none_or(|(id, domains)| allowed.insert(id, domains).is_some()) {
+            return fault(fields, "allowed_tenants", expected);
+        }
+    }
+    if allowed.is_empty() && fields.has("allowed_tenants") {
+        return fault(fields, "allowed_tenants", expected);
     }
     Some(allowed)
 }
@@ -242,6 +283,11 @@ fn trusted(
         }
         _ => {}
     }
+    if allowed.iter().any(|(id, domains)| id.is_personal() && domains.is_empty()) {
+        return refuse(format!(
+            "anybody can be at home in the tenant {PERSONAL}: \"allowed_tenants\" must name its domains"
+        ));
+    }
     let domains: Vec<&String> = allowed.values().flatten().collect();
     let twice =
         domains.iter().enumerate().any(|(n, domain)| domains.iter().skip(n + 1).any(|other| other == domain));
@@ -255,11 +301,13 @@ fn trusted(
 
 /// An origin: scheme and host, no path.
 fn origin(fields: &mut Fields, key: &str) -> Option<String> {
-    let text = fields.text(key)?;
-    let origin = text.strip_suffix('/').unwrap_or(&text).to_ascii_lowercase();
+    let text = fields.text(key)?.to_ascii_lowercase();
+    let origin = text.strip_suffix('/').unwrap_or(&text);
+    let origin = origin.strip_suffix(":443").unwrap_or(origin);
     let host = origin.split_once("://").map_or("", |(_, host)| host);
-    if is_https(&origin) && !host.contains(['/', '?', '#', '@']) {
-        Some(origin)
+    let is_host = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
+    if is_https(origin) && is_host {
+        Some(origin.to_owned())
     } else {
         fault(fields, key, "an https URL without a path")
     }
@@ -273,10 +321,23 @@ fn cloud_of(url: &str) -> Option<(&'static str, &'static Cloud)> {
     })
 }
 
-/// The URL is the origin itself or a path at it.
+fn is_other_host(url: &str) -> bool {
+    let host = host(url);
+    OTHER_HOSTS.contains(&host.as_str()) || host.ends_with(".ciamlogin.com")
+}
+
+/// The URL is at this origin.
 fn is_below(url: &str, origin: &str) -> bool {
+    host(url) == host(origin)
+}
+
+/// Host and port, as they can be compared: `:443` and a final dot change nothing.
+fn host(url: &str) -> String {
     let url = url.to_ascii_lowercase();
-    url.strip_prefix(origin).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let host = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let host = host.strip_suffix(":443").unwrap_or(host);
+    host.strip_suffix('.').unwrap_or(host).to_owned()
 }
 
 /// Labels of letters, digits and hyphens, at least two of them.

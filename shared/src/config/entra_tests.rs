@@ -73,13 +73,16 @@ fn an_earlier_modules_configuration_for_azure_is_read_as_it_is() {
 
 #[test]
 fn where_everybody_at_microsoft_can_sign_in_the_trusted_tenants_are_named() {
-    for shared in [r#""tenant_id": "common""#, r#""tenant_id": "Organizations""#, r#""allow_guests": true"#] {
+    let personal = r#""tenant_id": "9188040D-6c67-4c5b-b112-36a304b66dad""#;
+    for shared in [r#""tenant_id": "common""#, r#""tenant_id": "Organizations""#, personal] {
         assert!(fault(shared).contains("must name who is trusted"), "{shared}");
         let one = entra(&format!(r#"{shared}, "allowed_tenants": ["{TENANT}"]"#));
         assert!(matches!(one.tenant, Tenant::Shared(_)));
         assert_eq!(one.allowed_tenants.len(), 1);
     }
     assert!(fault(&format!(r#""tenant_id": "{TENANT}", "allowed_tenants": null"#)).contains("not null"));
+    let personal = r#""tenant_id": "common", "allowed_tenants": ["9188040d-6c67-4c5b-b112-36a304b66dad"]"#;
+    assert!(fault(personal).contains("must name its domains"));
 }
 
 #[test]
@@ -94,6 +97,65 @@ fn several_tenants_need_a_domain_each_that_no_other_has() {
     }
     let foreign = format!(r#""tenant_id": "{TENANT}", "allowed_tenants": ["{OTHER}"]"#);
     assert!(fault(&foreign).contains("does not name"));
+}
+
+#[test]
+fn a_restriction_is_never_overridden_by_the_same_tenant_in_other_letters() {
+    let capitals = TENANT.to_uppercase();
+    for allowed in [
+        format!(r#"{{"{capitals}": ["contoso.com"], "{TENANT}": []}}"#),
+        format!(r#"["{capitals}", "{TENANT}"]"#),
+        "{}".into(),
+        "[]".into(),
+    ] {
+        let written = format!(r#""tenant_id": "{TENANT}", "allowed_tenants": {allowed}"#);
+        assert!(fault(&written).contains("\"allowed_tenants\" must be"), "{allowed}");
+    }
+    let twice =
+        format!(r#""tenant_id": "{TENANT}", "allowed_tenants": {{"{TENANT}": ["a.b"], "{TENANT}": []}}"#);
+    assert!(fault(&twice).contains("stands twice"));
+}
+
+#[test]
+fn guests_and_roles_need_to_be_told_from_those_of_others() {
+    let tenant = format!(r#""tenant_id": "{TENANT}""#);
+    assert!(fault(&format!(r#"{tenant}, "allow_guests": true"#)).contains("must not take a member's"));
+    let known =
+        format!(r#"{tenant}, "allow_guests": true, "allowed_tenants": {{"{TENANT}": ["contoso.com"]}}"#);
+    assert!(entra(&known).allow_guests);
+    let roles = format!(
+        r#""tenant_id": "common", "groups_claim": "roles",
+           "allowed_tenants": {{"{TENANT}": ["contoso.com"], "{OTHER}": ["fabrikam.com"]}}"#
+    );
+    assert!(fault(&roles).contains("only the groups claim"));
+    assert!(fault(&format!(r#"{tenant}, "scope": "openid""#)).contains("holds openid and profile"));
+}
+
+#[test]
+fn an_issuer_at_microsofts_addresses_is_sent_to_tenant_id() {
+    for issuer in [
+        "https://login.microsoftonline.com/x/v2.0",
+        "https://login.microsoftonline.com:443/x/v2.0",
+        "https://LOGIN.microsoftonline.com./x/v2.0",
+        "https://sts.windows.net/x/",
+        "https://login.usgovcloudapi.net/x",
+        "https://contoso.ciamlogin.com/x/v2.0",
+    ] {
+        assert!(
+            fault(&format!(r#""issuer": "{issuer}""#)).contains("configured by \"tenant_id\""),
+            "{issuer}"
+        );
+    }
+    let with_port =
+        format!(r#""tenant_id": "{TENANT}", "azure_authority": "https://login.microsoftonline.com:443""#);
+    assert_eq!(entra(&with_port).graph, "https://graph.microsoft.com");
+    for authority in
+        ["https://a b", "https://login.microsoftonline.com\\\\x", "https://u@login.microsoftonline.com"]
+    {
+        let written =
+            format!(r#""tenant_id": "{TENANT}", "azure_authority": "{authority}", "graph_url": "https://g""#);
+        assert!(fault(&written).contains("\"azure_authority\" must be"), "{authority}");
+    }
 }
 
 #[test]

@@ -20,12 +20,18 @@ impl Groups {
     /// May people of ours be members of this group of /etc/group?
     #[must_use]
     pub fn may_grant(&self, name: &str) -> bool {
-        !is_privileged(name) || self.is_allowed(name)
+        !is_guarded(name) || self.is_allowed(name)
     }
 
     fn is_allowed(&self, name: &str) -> bool {
         self.allowed_privileged.iter().any(|allowed| allowed.as_str() == name)
     }
+}
+
+/// A privileged group, or one that belongs to a service of some distribution: whoever names it may not know what it opens.
+#[must_use]
+pub(super) fn is_guarded(name: &str) -> bool {
+    is_privileged(name) || is_reserved(name)
 }
 
 /// `local_group`, `local_groups`, `allow_privileged_groups`.
@@ -43,8 +49,8 @@ pub(super) fn groups(fields: &mut Fields) -> Groups {
     let groups = Groups { local, allowed_privileged };
     for name in groups.local.iter().filter(|name| !groups.may_grant(name.as_str())) {
         fields.faults.push(Fault::Conflict(format!(
-            "\"{name}\" in \"local_groups\" would make everybody who signs in as powerful as root, or nearly: if that is \
-             meant, name it in \"allow_privileged_groups\" too"
+            "\"{name}\" in \"local_groups\" is a privileged group or one of a service, and everybody who signs in would be \
+             a member: if that is meant, name it in \"allow_privileged_groups\" too"
         )));
     }
     groups
@@ -56,7 +62,7 @@ pub(super) fn group_map(fields: &mut Fields, groups: &Groups, is_entra: bool) ->
     for (id, value) in fields.object("group_map") {
         let provider_id = provider_id(&id, is_entra);
         match value.as_str().map(GroupName::parse_lower) {
-            Some(Ok(name)) if is_reserved(name.as_str()) && !groups.is_allowed(name.as_str()) => {
+            Some(Ok(name)) if is_guarded(name.as_str()) && !groups.is_allowed(name.as_str()) => {
                 fields.faults.push(Fault::Conflict(format!(
                     "\"{name}\" in \"group_map\" is a name of a privileged group or of a service: if that is meant, name \
                      it in \"allow_privileged_groups\" too"

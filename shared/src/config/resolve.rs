@@ -1,11 +1,10 @@
 //! From JSON fields to typed values: defaults, bounds, and what contradicts what.
 
-use super::groups::{Groups, group_map, groups, provider_id};
+use super::groups::{Groups, group_map, groups, is_guarded, provider_id};
 use super::provider::provider;
 use super::raw::{Fault, Fields};
 use super::{Accounts, Config, CreateHome, LocalUsers, Mapping, Messages, Policy, Prompt, Provisioning};
 use crate::etc::nsswitch_sources;
-use crate::identity::admissible::is_reserved;
 use crate::identity::ids::{GID_RANGE, IdKey, IdRange, UID_RANGE};
 use crate::secure_file::SecureFileError;
 use crate::types::{Gid, GroupName, LoginName, Uid};
@@ -170,7 +169,7 @@ fn accounts(
     }
     let people_group = fields.text("people_group").unwrap_or_else(|| PEOPLE_GROUP.into());
     let people_group = match GroupName::parse_lower(&people_group) {
-        Ok(name) if name.as_str() != PEOPLE_GROUP && is_reserved(name.as_str()) => {
+        Ok(name) if name.as_str() != PEOPLE_GROUP && is_guarded(name.as_str()) => {
             fault(fields, "people_group", "no name of a privileged group or of a service")
         }
         Ok(name) => Some(name),

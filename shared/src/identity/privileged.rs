@@ -2,7 +2,7 @@
 //! only when the configuration names the group a second time (`allow_privileged_groups`).
 
 /// Sorted. By convention of sudoers and polkit; by a socket that runs anything as root; by files of the machine.
-const PRIVILEGED: [&str; 32] = [
+const PRIVILEGED: [&str; 41] = [
     "adm",
     "admin",
     "backup",
@@ -11,6 +11,7 @@ const PRIVILEGED: [&str; 32] = [
     "daemon",
     "disk",
     "docker",
+    "google-sudoers",
     "incus",
     "incus-admin",
     "input",
@@ -18,14 +19,21 @@ const PRIVILEGED: [&str; 32] = [
     "kvm",
     "libvirt",
     "libvirt-qemu",
+    "libvirtd",
+    "lpadmin",
     "lxc",
     "lxd",
     "mem",
+    "microk8s",
     "netdev",
+    "nopasswdlogin",
     "operator",
     "podman",
+    "polkitd",
     "root",
     "shadow",
+    "ssh_keys",
+    "ssl-cert",
     "staff",
     "sudo",
     "sys",
@@ -35,6 +43,7 @@ const PRIVILEGED: [&str; 32] = [
     "tty",
     "video",
     "wheel",
+    "wireshark",
 ];
 
 /// Is the group one of them? Compared without case.

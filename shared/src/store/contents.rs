@@ -11,7 +11,7 @@ use crate::snapshot::State;
 use crate::types::Gid;
 use rusqlite::{Connection, Rows};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -212,14 +212,15 @@ impl<'a> Contents<'a> {
         let mut statement =
             self.connection().prepare("SELECT provider_id, gid FROM idp_group WHERE generation > ?1")?;
         let mut members = self.connection().prepare(
-            "SELECT login_name, uid FROM identity JOIN membership ON identity = id WHERE provider_id = ?1 \
-             ORDER BY login_name",
+            "SELECT login_name, uid FROM identity JOIN membership ON identity = id WHERE provider_id = ?1",
         )?;
         let mut rows = statement.query([after])?;
         while let Some(row) = rows.next()? {
             let (id, gid): (String, u32) = (row.get(0)?, row.get(1)?);
             let Some(name) = self.served_name(&id, gid) else { continue };
-            let (count, packed) = self.pack(members.query([&id])?)?;
+            let mut named = BTreeMap::new();
+            collect(&mut named, members.query([&id])?)?;
+            let (count, packed) = self.pack(named);
             file.put_group(gid, name, count, &packed)?;
         }
         Ok(())
@@ -227,23 +228,27 @@ impl<'a> Contents<'a> {
 
     /// The members that are ours of the machine's own groups. All of them each time: everybody is a member of some.
     fn write_local_groups(&self, file: &SnapshotFile) -> Result<(), WriteError> {
-        let everybody = "SELECT login_name, uid FROM identity WHERE probe = 0 ORDER BY login_name";
+        let everybody = "SELECT login_name, uid FROM identity WHERE state = 'confirmed' AND probe = 0";
         let some = "SELECT login_name, uid FROM identity JOIN local_membership ON identity = id \
-                    WHERE group_name = ?1 AND probe = 0 ORDER BY login_name";
-        for (gid, (name, is_everybodys)) in self.local_groups.all(self.connection()).map_err(into_write)? {
-            let mut members = self.connection().prepare(if is_everybodys { everybody } else { some })?;
-            let rows = if is_everybodys { members.query([])? } else { members.query([&name])? };
-            let (count, packed) = self.pack(rows)?;
-            file.put_group(gid, &name, count, &packed)?;
+                    WHERE group_name = ?1 AND probe = 0";
+        for (gid, group) in self.local_groups.all(self.connection()).map_err(into_write)? {
+            let mut members = BTreeMap::new();
+            if group.is_everybodys {
+                collect(&mut members, self.connection().prepare(everybody)?.query([])?)?;
+            }
+            for name in &group.of {
+                collect(&mut members, self.connection().prepare(some)?.query([name])?)?;
+            }
+            let (count, packed) = self.pack(members);
+            file.put_group(gid, &group.name, count, &packed)?;
         }
         Ok(())
     }
 
     /// Number of names, and the names as a row holds them. A user of /etc/passwd who only has the same name is left out.
-    fn pack(&self, mut names: Rows<'_>) -> Result<(u32, Vec<u8>), WriteError> {
+    fn pack(&self, members: BTreeMap<String, u32>) -> (u32, Vec<u8>) {
         let (mut count, mut packed) = (0_u32, Vec::new());
-        while let Some(row) = names.next()? {
-            let (name, uid): (String, u32) = (row.get(0)?, row.get(1)?);
+        for (name, uid) in members {
             if self.inputs.local.user(&name).is_some_and(|line| line.uid != uid) {
                 continue;
             }
@@ -251,7 +256,7 @@ impl<'a> Contents<'a> {
             packed.push(0);
             count = count.saturating_add(1);
         }
-        Ok((count, packed))
+        (count, packed)
     }
 
     fn write_tombstones(&self, file: &SnapshotFile, after: i64) -> Result<(), WriteError> {
@@ -265,6 +270,14 @@ impl<'a> Contents<'a> {
         }
         Ok(())
     }
+}
+
+/// (name, uid) of every row.
+fn collect(members: &mut BTreeMap<String, u32>, mut rows: Rows<'_>) -> Result<(), WriteError> {
+    while let Some(row) = rows.next()? {
+        members.insert(row.get(0)?, row.get(1)?);
+    }
+    Ok(())
 }
 
 /// A damaged row of the store, met while writing.

@@ -1,7 +1,8 @@
 //! Membership in the machine's own groups.
 
-use super::publish::Want;
+use super::publish::{PublishError, Want, publish};
 use super::tests::{Machine, machine, staff};
+use crate::clock::SystemClock;
 use crate::etc::LocalNames;
 use crate::snapshot::Snapshot;
 
@@ -75,6 +76,28 @@ fn a_membership_of_one_person_is_theirs_alone() {
     m.sign_in("eve", 5002, "e", &[]).unwrap();
     m.publish(Want::UpToDate);
     assert_eq!(members(&m, "ops"), Some((1600, vec!["ann".into()])));
+}
+
+#[test]
+fn two_names_of_one_gid_are_one_group() {
+    let mut m = with_local_groups("");
+    m.local = LocalNames::parse(b"root:x:0:0::/:/bin/sh\n", b"ops:x:1600:\nops2:x:1600:\n");
+    m.sign_in("ann", 5000, "a", &[]).unwrap();
+    m.sign_in("bob", 5001, "b", &[]).unwrap();
+    m.execute("INSERT INTO local_membership SELECT id, 'ops' FROM identity WHERE login_name = 'ann'");
+    m.execute("INSERT INTO local_membership SELECT id, 'ops2' FROM identity WHERE login_name = 'bob'");
+    m.publish(Want::Rebuild);
+    assert_eq!(members(&m, "ops"), Some((1600, vec!["ann".into(), "bob".into()])));
+    assert_eq!(members(&m, "ops2"), None);
+}
+
+#[test]
+fn the_people_group_is_no_other_name_of_a_privileged_one() {
+    let mut m = with_local_groups(r#", "people_group": "admins""#);
+    let refused = publish(&m.places, &|| Ok(m.inputs()), Want::Rebuild, &SystemClock::new());
+    assert!(matches!(refused, Err(PublishError::PeopleGroup(_))), "{refused:?}");
+    m.local = LocalNames::parse(b"root:x:0:0::/:/bin/sh\n", b"admins:x:1700:\n");
+    m.publish(Want::Rebuild);
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Membership of our people in groups of /etc/group: through initgroups, and as members of a group that nsswitch.conf
 //! merges (`group: files [SUCCESS=merge] oauth2`). /etc/group itself is never edited.
 
-use super::StoreError;
 use super::publish::Inputs;
+use super::{Store, StoreError};
+use crate::types::LoginName;
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,29 +37,66 @@ impl<'a> LocalGroups<'a> {
         Ok(gids)
     }
 
-    /// gid and name of every group that somebody is in, and whether everybody is.
-    pub(super) fn all(&self, connection: &Connection) -> Result<BTreeMap<u32, (String, bool)>, StoreError> {
+    /// Every group that somebody is in, by gid. Several names of one gid are one group, under the first of /etc/group.
+    pub(super) fn all(&self, connection: &Connection) -> Result<BTreeMap<u32, Membership>, StoreError> {
         let mut statement = connection.prepare("SELECT DISTINCT group_name FROM local_membership")?;
         let mut rows = statement.query([])?;
-        let mut all = BTreeMap::new();
+        let mut all: BTreeMap<u32, Membership> = BTreeMap::new();
         while let Some(row) = rows.next()? {
             let name: String = row.get(0)?;
             if let Some(gid) = gid(self.inputs, &name) {
-                all.insert(gid, (name, false));
+                all.entry(gid).or_insert_with(|| self.membership(gid)).of.push(name);
             }
         }
-        all.extend(self.everybodys.iter().map(|(gid, name)| (*gid, (name.clone(), true))));
+        for gid in self.everybodys.keys() {
+            all.entry(*gid).or_insert_with(|| self.membership(*gid)).is_everybodys = true;
+        }
         Ok(all)
     }
+
+    fn membership(&self, gid: u32) -> Membership {
+        let first = self.inputs.local.group.iter().find(|line| line.gid == gid);
+        Membership { name: first.map_or_else(String::new, |line| line.name.clone()), ..Membership::default() }
+    }
+}
+
+/// Who of ours is in a group of the machine.
+#[derive(Default)]
+pub(super) struct Membership {
+    /// Its name.
+    pub(super) name: String,
+    /// Everybody who has signed in.
+    pub(super) is_everybodys: bool,
+    /// Those who are in one of these, by the store.
+    pub(super) of: Vec<String>,
 }
 
 /// The gid of a group of /etc/group, if people may be given it: not root's, not one that another name makes privileged,
 /// and privileged ones only as the configuration allows.
-fn gid(inputs: &Inputs, name: &str) -> Option<u32> {
+pub(super) fn gid(inputs: &Inputs, name: &str) -> Option<u32> {
+    gid_if(inputs, name, &|name| inputs.config.groups.may_grant(name))
+}
+
+/// As [`gid`] for the people group, whose own name is nobody else's.
+pub(super) fn people_gid(inputs: &Inputs, people_group: &str) -> Option<u32> {
+    gid_if(inputs, people_group, &|name| name == people_group || inputs.config.groups.may_grant(name))
+}
+
+fn gid_if(inputs: &Inputs, name: &str, may_grant: &dyn Fn(&str) -> bool) -> Option<u32> {
     let gid = inputs.local.group(name)?.gid;
-    let names = inputs.local.group.iter().filter(|line| line.gid == gid);
-    let may_grant = |name: &str| inputs.config.groups.may_grant(name);
-    (gid != 0 && names.map(|line| line.name.as_str()).all(may_grant)).then_some(gid)
+    let mut names = inputs.local.group.iter().filter(|line| line.gid == gid);
+    (gid != 0 && names.all(|line| may_grant(&line.name))).then_some(gid)
+}
+
+impl Store {
+    /// gids of the machine's own groups that this person is given now.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn local_gids(&self, inputs: &Inputs, name: &LoginName) -> Result<BTreeSet<u32>, StoreError> {
+        let Some(person) = self.person(name)? else { return Ok(BTreeSet::new()) };
+        LocalGroups::new(inputs).gids_of(&self.connection, person.id)
+    }
 }
 
 impl Inputs {

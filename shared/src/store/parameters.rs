@@ -1,12 +1,12 @@
 //! The parameter file of first logins: made by `oauth2ctl enable sshd`, kept up to date by every publication, removed by
 //! `disable`. All under the publication lock, so that no publication brings back what was taken away meanwhile.
 
-use super::Places;
 use super::publish::{Inputs, PublishError, lock};
+use super::{Places, local_groups};
 use crate::clock::Clock;
 use crate::first_login::{self, FirstLogin};
 use crate::secure_file::{self, SecureFileError};
-use crate::types::Gid;
+use crate::types::{Gid, IdError};
 
 /// Makes the file: strangers may sign in from now on.
 ///
@@ -82,10 +82,17 @@ fn parameters(inputs: &Inputs, profile: &str) -> Result<FirstLogin, PublishError
 }
 
 /// The group of /etc/group, where it has the name; else the gid that nobody else is given.
-pub(super) fn people_gid(inputs: &Inputs) -> Result<Gid, PublishError> {
+///
+/// # Errors
+/// [`PublishError::PeopleGroup`].
+pub fn people_gid(inputs: &Inputs) -> Result<Gid, PublishError> {
     let accounts = &inputs.config.accounts;
     match inputs.local.group(accounts.people_group.as_str()) {
-        Some(line) => Gid::of_local_group(line.gid).map_err(PublishError::PeopleGroup),
+        Some(line) => {
+            let gid = local_groups::people_gid(inputs, &line.name)
+                .ok_or(PublishError::PeopleGroup(IdError(line.gid)))?;
+            Gid::of_local_group(gid).map_err(PublishError::PeopleGroup)
+        }
         None => Ok(accounts.people_gid),
     }
 }

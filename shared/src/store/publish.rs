@@ -74,8 +74,8 @@ pub enum PublishError {
     /// Another publication does not end.
     #[error("another publication holds {0} for more than ten seconds")]
     Locked(PathBuf),
-    /// `people_group` is root's group in /etc/group.
-    #[error("the people group cannot have gid {}", .0.0)]
+    /// `people_group` has the gid of root's or of a privileged group in /etc/group.
+    #[error("the people group cannot have gid {}, which /etc/group gives to root or to a privileged group", .0.0)]
     PeopleGroup(IdError),
     /// The configuration.
     #[error(transparent)]

@@ -28,7 +28,7 @@ pub enum About {
 use About::{Application, Code, Person};
 
 /// (number, what it is about, what it means and what helps).
-const KNOWN: [(u64, About, &str); 34] = [
+const KNOWN: [(u64, About, &str); 35] = [
     (
         16000,
         Person,
@@ -81,7 +81,7 @@ const KNOWN: [(u64, About, &str); 34] = [
         Application,
         "\"scope\" names an application that does not exist in the tenant, or that nobody has consented to",
     ),
-    (500_014, Application, "the application's service principal is disabled in the tenant"),
+    (500_014, Application, "\"scope\" names an application that is disabled in the tenant"),
     (530_003, Person, "conditional access demands a managed device, which the device flow cannot prove"),
     (530_035, Person, "the tenant's security defaults block this sign-in"),
     (700_016, Application, "no such application in the tenant: check \"client_id\" and \"tenant_id\""),
@@ -91,6 +91,7 @@ const KNOWN: [(u64, About, &str); 34] = [
         "the application is a public client, which must not present a secret: remove \"client_secret\"",
     ),
     (900_023, Application, "\"tenant_id\" is neither a tenant's id nor one of its domains"),
+    (7_000_112, Application, "the application is disabled in the tenant"),
     (
         7_000_215,
         Application,

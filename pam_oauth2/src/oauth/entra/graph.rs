@@ -2,11 +2,10 @@
 //! <https://learn.microsoft.com/graph/api/user-list-transitivememberof>
 
 use crate::oauth::error::{EndpointName, ProviderError};
-use crate::oauth::exchange::Exchange;
+use crate::oauth::exchange::{Exchange, own_words};
 use crate::oauth::http::{BODY_LIMIT, Endpoint, Request, Response};
 use serde::Deserialize;
 use serde_json::Value;
-use shared::text::printable;
 use shared::types::Secret;
 
 /// Pages that are read, of up to 999 entries each; Entra holds nobody in more groups than that.
@@ -45,8 +44,8 @@ struct Page {
 #[derive(Deserialize)]
 struct Entry {
     #[serde(rename = "@odata.type")]
-    kind: Option<String>,
-    id: Option<String>,
+    kind: String,
+    id: String,
 }
 
 /// The ids of all groups that the person of `access_token` is in.
@@ -62,8 +61,7 @@ pub(super) fn groups(
     let mut groups = Vec::new();
     for _ in 0..PAGES_MAX {
         let page = page(exchange, url, access_token)?;
-        let is_group = |entry: &Entry| entry.kind.as_deref() == Some(GROUP);
-        groups.extend(page.value.into_iter().filter(is_group).filter_map(|entry| entry.id));
+        groups.extend(page.value.into_iter().filter(|entry| entry.kind == GROUP).map(|entry| entry.id));
         let Some(next) = page.next else { return Ok(groups) };
         url = parse(&next)?;
         // The access token goes there too.
@@ -76,10 +74,11 @@ pub(super) fn groups(
 
 fn page(exchange: &Exchange<'_>, url: Endpoint, access_token: &Secret) -> Result<Page, ProviderError> {
     let endpoint = EndpointName::Graph;
-    let response = exchange.send_persistently(endpoint, &Request::get_as(url, access_token.clone()))?;
+    let request = Request::get_as(url, access_token.clone());
+    let response = exchange.send_persistently(endpoint, &request)?;
     match response.status() {
-        403 => Err(GraphFault::Forbidden(code(&response)).into()),
-        401 => Err(GraphFault::Unauthorized(code(&response)).into()),
+        403 => Err(GraphFault::Forbidden(code(&request, &response)).into()),
+        401 => Err(GraphFault::Unauthorized(code(&request, &response)).into()),
         status => {
             let page = if response.is_success() { response.json() } else { None };
             page.ok_or(ProviderError::Answer { endpoint, status, missing: "no list of groups" })
@@ -88,10 +87,10 @@ fn page(exchange: &Exchange<'_>, url: Endpoint, access_token: &Secret) -> Result
 }
 
 /// `error.code`. The message beside it may quote the token.
-fn code(response: &Response) -> String {
+fn code(request: &Request, response: &Response) -> String {
     let body: Option<Value> = response.json();
     let code = body.as_ref().and_then(|body| body.get("error")?.get("code")?.as_str());
-    printable(code.unwrap_or("no error code"), 64)
+    own_words(request, code.unwrap_or("no error code"))
 }
 
 const _: () = assert!(BODY_LIMIT >= 999 * 128, "a page of 999 entries must fit");

@@ -79,7 +79,8 @@ fn discover(exchange: &Exchange<'_>, entra: &Entra) -> Result<TenantId, Provider
     let tenant = document
         .issuer
         .strip_prefix(&entra.issuer)
-        .and_then(|rest| TenantId::parse(rest.strip_prefix('/')?.strip_suffix("/v2.0")?));
+        .and_then(|rest| TenantId::parse(rest.strip_prefix('/')?.strip_suffix("/v2.0")?))
+        .filter(|tenant| !tenant.is_personal());
     tenant.ok_or(ProviderError::Answer {
         endpoint: EndpointName::Discovery,
         status: 200,

@@ -22,6 +22,9 @@ pub enum EntraFault {
         /// The asserted name, printable.
         name: String,
     },
+    /// A guest under a name of a domain that belongs to an allowed tenant.
+    #[error("a guest of the tenant has the name \"{0}\", whose domain is that of members")]
+    MembersName(String),
     /// A guest, and `allow_guests` is not set.
     #[error("the person is a guest of the tenant ({0}), and allow_guests is not set")]
     Guest(&'static str),
@@ -93,16 +96,17 @@ impl Trust {
         name: &str,
     ) -> Result<(), EntraFault> {
         let domains = self.tenants.get(tenant).ok_or_else(|| EntraFault::Tenant(tenant.clone()))?;
-        if let Some(sign) = self.guest(tenant, claims, name)
-            && !self.allow_guests
-        {
-            return Err(EntraFault::Guest(sign));
-        }
         let domain = name.rsplit_once('@').map_or("", |(_, domain)| domain);
-        if domains.is_empty() || domains.iter().any(|own| own.eq_ignore_ascii_case(domain)) {
-            Ok(())
-        } else {
-            Err(EntraFault::Domain { tenant: tenant.clone(), name: printable(name, 64) })
+        let is_of = |domains: &Vec<String>| domains.iter().any(|own| own.eq_ignore_ascii_case(domain));
+        let shown = || printable(name, 64);
+        match self.guest(tenant, claims, name) {
+            Some(sign) if !self.allow_guests => Err(EntraFault::Guest(sign)),
+            // A guest's name comes from home, where it may be anything.
+            Some(_) if self.tenants.values().any(is_of) => Err(EntraFault::MembersName(shown())),
+            None if !domains.is_empty() && !is_of(domains) => {
+                Err(EntraFault::Domain { tenant: tenant.clone(), name: shown() })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -127,5 +131,6 @@ impl Trust {
 /// address in them is of a service that was switched off, so that ours is asked instead.)
 pub(in crate::oauth) fn overage(claims: &ClaimMap, groups_claim: &str) -> bool {
     let elsewhere = |names: &Value| names.get(groups_claim).is_some();
-    claims.get("_claim_names").is_some_and(elsewhere) || is_true(claims, "hasgroups")
+    claims.get("_claim_names").is_some_and(elsewhere)
+        || groups_claim == "groups" && is_true(claims, "hasgroups")
 }

@@ -59,7 +59,9 @@ fn claims() -> Value {
 
 fn keys(issuer: Option<&str>) -> Reply {
     let mut key = jwk("rsa", &RSA, Algorithm::RS256);
-    key["issuer"] = json!(issuer);
+    if let Some(issuer) = issuer {
+        key["issuer"] = json!(issuer);
+    }
     key["x5c"] = json!(["MIIC"]);
     Reply::Json(200, json!({ "keys": [key] }))
 }
@@ -197,6 +199,18 @@ fn a_key_signs_for_its_own_issuer_only() {
 }
 
 #[test]
+fn a_key_whose_issuer_cannot_be_read_signs_for_nobody() {
+    let mut key = jwk("rsa", &RSA, Algorithm::RS256);
+    for issuer in [json!(["https://login.example.com/{tenantid}/v2.0"]), json!(5), Value::Null] {
+        key["issuer"] = issuer.clone();
+        let set = || Reply::Json(200, json!({ "keys": [key] }));
+        let script = vec![(DEVICE, device()), (TOKEN, tokens(&claims())), (KEYS, set()), (KEYS, set())];
+        let (_, verified) = log_in(&settings(entra()), script);
+        assert!(matches!(verified, Err(ProviderError::IdToken(TokenFault::UnknownKey))), "{issuer}");
+    }
+}
+
+#[test]
 fn a_tenant_vouches_for_names_of_its_own_domains_only() {
     let allowed_tenants =
         [(id(TENANT), vec!["contoso.com".into()]), (id(OTHER), vec!["fabrikam.com".into()])].into();
@@ -242,6 +256,23 @@ fn guests_need_to_be_allowed() {
     }
 }
 
+#[test]
+fn a_guest_never_has_a_members_name() {
+    let allowed_tenants = [(id(TENANT), vec!["contoso.com".into()])].into();
+    let settings = settings(Entra { allow_guests: true, allowed_tenants, ..entra() });
+    let named = |name: &'static str| {
+        move |claims: &mut Value| {
+            claims["idp"] = json!(format!("https://sts.windows.net/{OTHER}/"));
+            claims["preferred_username"] = json!(name);
+        }
+    };
+    assert!(with_claims(&settings, None, &named("bob@gmail.com")).is_ok());
+    for name in ["ann@contoso.com", "Ann@CONTOSO.com"] {
+        let error = with_claims(&settings, None, &named(name)).unwrap_err();
+        assert!(error.to_string().contains("is that of members"), "{error}");
+    }
+}
+
 /// A login of somebody in too many groups, whose Graph plays `graph`.
 fn with_graph(
     overage: &Value,
@@ -272,8 +303,7 @@ fn groups_that_did_not_fit_are_read_page_by_page() {
     let role = json!({"@odata.type": "#microsoft.graph.directoryRole", "id": "role"});
     for overage in [sources(), json!({"hasgroups": true}), json!({"hasgroups": "true"})] {
         let first = json!({"value": [group("a"), role], "@odata.nextLink": NEXT});
-        let last =
-            json!({"value": [group("b"), {"id": "untold"}, {"@odata.type": "#microsoft.graph.group"}]});
+        let last = json!({"value": [group("b")]});
         let (script, verified) = with_graph(
             &overage,
             vec![
@@ -288,6 +318,36 @@ fn groups_that_did_not_fit_are_read_page_by_page() {
         assert!(graph.iter().all(|sent| sent.bearer.as_deref() == Some("AT")));
         assert_eq!(graph[1].at - graph[0].at, 3);
     }
+}
+
+#[test]
+fn a_list_of_groups_that_is_not_whole_never_counts() {
+    for entry in
+        [json!({"id": "untold"}), json!({"@odata.type": "#microsoft.graph.group"}), json!("a"), json!(null)]
+    {
+        let page = json!({"value": [group("a"), entry]});
+        let (_, verified) = with_graph(&sources(), vec![(MEMBERSHIPS, Reply::Json(200, page))]);
+        assert!(verified.unwrap_err().to_string().contains("no list of groups"), "{entry}");
+    }
+}
+
+#[test]
+fn what_graph_says_is_told_without_the_token() {
+    for code in ["bad token AT", "AT"] {
+        let refusal = json!({"error": {"code": code}});
+        let (_, verified) = with_graph(&sources(), vec![(MEMBERSHIPS, Reply::Json(403, refusal))]);
+        assert!(!verified.unwrap_err().to_string().contains("AT)"), "{code}");
+    }
+}
+
+#[test]
+fn overage_is_about_the_groups_claim_only() {
+    let mut claims = claims();
+    claims["hasgroups"] = json!(true);
+    claims["roles"] = json!(["admin"]);
+    let settings = Settings { groups_claim: "roles".into(), ..settings(entra()) };
+    let script = vec![(DEVICE, device()), (TOKEN, tokens(&claims)), (KEYS, keys(None))];
+    assert_eq!(log_in(&settings, script).1.unwrap().claims().groups, ["admin"]);
 }
 
 #[test]
