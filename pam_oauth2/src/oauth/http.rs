@@ -264,10 +264,11 @@ impl Response {
         (200..300).contains(&self.status)
     }
 
-    /// The body as JSON; `None` where it is not what `T` asks for. The reason is left out: serde quotes the input.
+    /// The body as JSON; `None` where it is not what `T` asks for. The reason is left out: serde quotes the input, and does
+    /// not look whether members that nobody asks for are UTF-8 (RFC 8259 §8.1).
     #[must_use]
     pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
-        serde_json::from_slice(&self.body).ok()
+        serde_json::from_str(std::str::from_utf8(&self.body).ok()?).ok()
     }
 
     /// Sorts out what no endpoint of ours answers with: a busy or broken server, and redirects, which are never followed

@@ -77,3 +77,15 @@ fn a_certificates_own_words_are_printable_and_short() {
     let text = HttpError::certificate("host", &format!("\u{1b}[31m{}", "x".repeat(1000))).to_string();
     assert!(!text.contains('\u{1b}') && text.len() < 300);
 }
+
+#[test]
+fn an_answer_that_is_not_utf_8_is_no_json_even_where_nobody_looks() {
+    let read = |body: &[u8]| Response::new(200, body.to_vec()).json::<Wanted>().is_some();
+    #[derive(serde::Deserialize)]
+    struct Wanted {
+        #[expect(dead_code, reason = "only whether it parses is asked")]
+        a: u8,
+    }
+    assert!(read(b"{\"a\": 1, \"b\": \"x\"}"));
+    assert!(!read(b"{\"a\": 1, \"b\": \"\xff\"}"));
+}
