@@ -189,3 +189,9 @@ def _fetch(url, ca_file):
     tls = HttpsHandler(ssl.create_default_context(cafile=ca_file), {"idp.test": "127.0.0.1"})
     with urllib.request.build_opener(urllib.request.ProxyHandler({}), tls).open(url) as response:
         return json.load(response)
+
+
+def test_every_rule_is_in_the_list_of_rules():
+    text = (product.REPOSITORY / "docs/validation.md").read_text()
+    rules = {row.rule for row in [*ID_TOKEN, *INTROSPECTION, *NAMES]}
+    assert {rule for rule in rules if f"| {rule} |" not in text} == set()
