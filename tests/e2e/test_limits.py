@@ -1,7 +1,6 @@
 """What a minute may hold: strangers over a limit are refused, people whom the machine knows only wait."""
 
 import re
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -69,13 +68,25 @@ def test_a_stranger_over_the_limit_is_refused_before_any_request(machine):
 
 def test_the_sixty_first_stranger_of_a_minute_is_refused_where_nothing_is_configured():
     with Machine("bookworm") as machine:
-        with ThreadPoolExecutor(12) as crowd:
-            for done in [crowd.submit(_start, machine, f"stranger{n:02}") for n in range(60)]:
-                done.result()
+        _start(machine, "stranger")
+        _count_as(machine, 59)
+        _start(machine, "stranger")
         watch = machine.watch()
         assert TOO_MANY in _is_refused(machine, "eve")
         watch.assert_no_network()
         _start(machine, "eve", "127.0.0.2")
+
+
+def _count_as(machine, starts):
+    """Makes the one start that was counted as many: a busy machine takes more than a minute for sixty."""
+    change = (
+        "import struct; table = open('{0}', 'r+b'); slots = range(48, 65536, 16)\n"
+        "def count(slot): table.seek(slot + 12); return struct.unpack('<I', table.read(4))[0]\n"
+        "used = [slot for slot in slots if count(slot)]\n"
+        "assert [count(slot) for slot in used] == [1]\n"
+        "table.seek(used[0] + 12); table.write(struct.pack('<I', {1}))"
+    )
+    machine.sandbox.run(["python3", "-c", change.format(COUNTERS, starts)])
 
 
 def test_another_address_has_a_count_of_its_own(machine):
