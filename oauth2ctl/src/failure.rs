@@ -45,10 +45,11 @@ impl Failure {
             Self::NotFound(_) => 4,
             Self::Config(ConfigError::NotConfigured(_)) | Self::Store(StoreError::Missing(_)) => 5,
             Self::Login { error } => match error.class().0 {
-                FailureClass::Unavailable => 6,
+                FailureClass::Unavailable | FailureClass::Busy => 6,
                 FailureClass::Refused
                 | FailureClass::Barred
                 | FailureClass::TooOld
+                | FailureClass::TooMany
                 | FailureClass::Unknown => 7,
                 FailureClass::Misconfigured | FailureClass::Broken => 1,
             },

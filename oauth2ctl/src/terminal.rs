@@ -25,6 +25,11 @@ impl Host for Terminal<'_> {
         None
     }
 
+    /// An administrator tries the provider, not the key.
+    fn lacks_publickey(&self) -> bool {
+        false
+    }
+
     fn show(&mut self, text: &str) {
         crate::output::say(text);
     }

@@ -81,6 +81,10 @@ pub trait Host {
         true
     }
 
+    /// Must the host have seen a key of the person by now, where the configuration asks for one, and has it not? sshd
+    /// only: other programs know no keys.
+    fn lacks_publickey(&self) -> bool;
+
     /// Tells the person something. Whether they see it is the host's matter.
     fn show(&mut self, text: &str);
 

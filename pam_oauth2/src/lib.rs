@@ -9,6 +9,8 @@ pub mod args;
 
 pub mod oauth;
 
+pub mod limits;
+
 pub mod outcome;
 
 pub mod admission;

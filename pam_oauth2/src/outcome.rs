@@ -1,6 +1,7 @@
 //! Every way a call can end, and the one table that turns it into a PAM code, a log line and a sentence.
 
 use crate::host::HostError;
+use crate::limits::OverLimit;
 use crate::oauth::{ProviderError, ProviderErrorKind};
 use pam::constants::PamResultCode;
 use shared::config::ConfigError;
@@ -94,6 +95,12 @@ pub enum LoginError {
     /// Refused by what is published.
     #[error("the account is barred")]
     Barred(Barred),
+    /// sshd has seen no key of the person, and `require_publickey` asks for one.
+    #[error("require_publickey: sshd has seen no key (AuthenticationMethods publickey,keyboard-interactive)")]
+    PublickeyRequired,
+    /// A stranger started too much.
+    #[error(transparent)]
+    OverLimit(#[from] OverLimit),
     /// The last confirmation is too old.
     #[error("the last sign-in was more than {days} days ago")]
     TooOld {
@@ -146,6 +153,10 @@ pub enum FailureClass {
     TooOld,
     /// There is no such person here.
     Unknown,
+    /// Too many sign-ins from one address.
+    TooMany,
+    /// Too many requests of this machine: nobody is to blame.
+    Busy,
     /// The provider, or the prompt, cannot be reached.
     Unavailable,
     /// The configuration is wrong.
@@ -186,6 +197,7 @@ impl FailureClass {
             Self::Barred => PamResultCode::PAM_PERM_DENIED,
             Self::TooOld => PamResultCode::PAM_ACCT_EXPIRED,
             Self::Unknown => PamResultCode::PAM_USER_UNKNOWN,
+            Self::TooMany | Self::Busy => PamResultCode::PAM_MAXTRIES,
             Self::Unavailable => PamResultCode::PAM_AUTHINFO_UNAVAIL,
             Self::Misconfigured => PamResultCode::PAM_SERVICE_ERR,
             Self::Broken => PamResultCode::PAM_SYSTEM_ERR,
@@ -196,8 +208,8 @@ impl FailureClass {
     #[must_use]
     pub fn result(self) -> &'static str {
         match self {
-            Self::Refused | Self::Barred | Self::TooOld | Self::Unknown => "refused",
-            Self::Unavailable => "unavailable",
+            Self::Refused | Self::Barred | Self::TooOld | Self::Unknown | Self::TooMany => "refused",
+            Self::Unavailable | Self::Busy => "unavailable",
             Self::Misconfigured | Self::Broken => "error",
         }
     }
@@ -221,6 +233,9 @@ impl LoginError {
             Self::ConfigChanged => (Class::Unknown, "config_changed"),
             Self::NotResolved => (Class::Unknown, "not_resolved"),
             Self::Barred(barred) => (Class::Barred, barred.reason()),
+            Self::PublickeyRequired => (Class::Barred, "publickey_required"),
+            Self::OverLimit(OverLimit::Starts(_)) => (Class::TooMany, "too_many_starts"),
+            Self::OverLimit(OverLimit::Requests(_)) => (Class::Busy, "too_many_requests"),
             Self::TooOld { .. } => (Class::TooOld, "confirmation_too_old"),
             Self::Snapshot(_) => (Class::Broken, "published_database"),
             Self::Host(HostError::NoPrompt) => (Class::Unavailable, "no_prompt"),
@@ -244,6 +259,15 @@ impl LoginError {
             Self::TypedText => "Nothing is typed here but Enter. Please connect again.".into(),
             Self::Provider(error) => provider_sentence(error.kind()).into(),
             Self::Policy(_) | Self::Barred(_) => "You are not allowed to sign in here.".into(),
+            Self::PublickeyRequired => {
+                "This machine wants an SSH key as well. Please connect again with your key.".into()
+            }
+            Self::OverLimit(OverLimit::Starts(_)) => {
+                "Too many sign-ins were started from your address. Please try again in a minute.".into()
+            }
+            Self::OverLimit(OverLimit::Requests(_)) => {
+                "Too many people are signing in at the moment. Please try again in a minute.".into()
+            }
             Self::TooOld { .. } => {
                 "Your last sign-in in a browser is too long ago. Please sign in again.".into()
             }
@@ -318,8 +342,10 @@ mod tests {
 
     #[test]
     fn no_failure_is_answered_with_success_or_ignore() {
-        use FailureClass::{Barred, Broken, Misconfigured, Refused, TooOld, Unavailable, Unknown};
-        for class in [Refused, Barred, TooOld, Unknown, Unavailable, Misconfigured, Broken] {
+        use FailureClass::{
+            Barred, Broken, Busy, Misconfigured, Refused, TooMany, TooOld, Unavailable, Unknown,
+        };
+        for class in [Refused, Barred, TooOld, Unknown, TooMany, Busy, Unavailable, Misconfigured, Broken] {
             assert!(
                 !matches!(class.code(), PamResultCode::PAM_SUCCESS | PamResultCode::PAM_IGNORE),
                 "{class:?}"

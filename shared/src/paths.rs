@@ -16,6 +16,8 @@ pub const PUBLISH_LOCK: &str = "/var/lib/pam_oauth2_device/private/publish.lock"
 pub const FIRST_LOGIN: &str = "/var/lib/pam_oauth2_device/private/first-login";
 /// The published database, mode 0644, only ever replaced by rename.
 pub const NSS_DB: &str = "/var/lib/pam_oauth2_device/nss.db";
+/// Counters of sign-ins and requests, mode 0600 in a directory of mode 0700.
+pub const LIMITS: &str = "/run/pam_oauth2_device/limits";
 /// passwd(5).
 pub const PASSWD: &str = "/etc/passwd";
 /// group(5).

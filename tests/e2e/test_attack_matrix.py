@@ -193,5 +193,5 @@ def _fetch(url, ca_file):
 
 def test_every_rule_is_in_the_list_of_rules():
     text = (product.REPOSITORY / "docs/validation.md").read_text()
-    rules = {row.rule for row in [*ID_TOKEN, *INTROSPECTION, *NAMES]}
+    rules = {row.rule for row in [*ID_TOKEN, *INTROSPECTION, *NAMES]} - {"control"}
     assert {rule for rule in rules if f"| {rule} |" not in text} == set()

@@ -7,7 +7,9 @@ from .patience import wait_until
 
 # Written by sshd, login records and the syslog receiver for every connection, ours or not.
 _NOISE = ("var/log",)
+# The counters of `limits` are the one thing that any login writes; their file has a test of its own.
 _RUN = ("find /run /dev/shm -not -name utmp -not -path '/run/sudo*' "
+        "-not -path /run/pam_oauth2_device -not -path /run/pam_oauth2_device/limits "
         r"-printf '%p %m %U %s %T@\n' | LC_ALL=C sort")
 
 

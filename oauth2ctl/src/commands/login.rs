@@ -18,7 +18,8 @@ pub(super) fn run(machine: &Machine, name: String, record: bool) -> Result<(), F
     let mut dry = DryRun;
     let provisioner: &mut dyn Provisioner = if record { &mut store } else { &mut dry };
     let connect = |provider: &Provider| login::https(provider, limit_lookups);
-    let mut login = Login { machine, host: &mut host, connect: &connect, clock: &clock, provisioner };
+    let mut login =
+        Login { machine, host: &mut host, connect: &connect, clock: &clock, provisioner, counters: None };
     let admission = login::authenticate(&mut login, true)?;
     admission.provisioned.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
     let account = &admission.account;

@@ -7,6 +7,7 @@ use super::signals::connector;
 use crate::args::Args;
 use crate::home::HomeOutcome;
 use crate::host::Host;
+use crate::limits::{Counters, since_boot};
 use crate::login::{self, Admission, Exit, Login, Machine};
 use crate::outcome::{LoginError, Reply};
 use crate::provision::store::StoreProvisioner;
@@ -17,7 +18,7 @@ use shared::clock::{Clock, SystemClock};
 use shared::text::log_value;
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
@@ -152,6 +153,12 @@ fn authenticate(handle: &mut PamHandle, args: &Args, flags: PamFlag) -> Reply {
     let machine = Machine::this(args.config.clone());
     let mut host = PamHost::new(handle, flags);
     let load = || machine.inputs();
+    let counters = Counters {
+        file: Path::new(shared::paths::LIMITS),
+        owner: shared::secure_file::ROOT,
+        clock: &clock,
+        since_boot: &since_boot,
+    };
     let mut provisioner = StoreProvisioner { places: &machine.places, load: &load, clock: &clock };
     let outcome = login::authenticate(
         &mut Login {
@@ -160,6 +167,7 @@ fn authenticate(handle: &mut PamHandle, args: &Args, flags: PamFlag) -> Reply {
             connect: &connector,
             clock: &clock,
             provisioner: &mut provisioner,
+            counters: Some(counters),
         },
         rustix::process::geteuid().is_root(),
     );

@@ -6,7 +6,7 @@ use pam::constants::{PAM_ERROR_MSG, PAM_PROMPT_ECHO_ON, PamFlag};
 use pam::conv::Conv;
 use pam::items::{RHost, Service, User};
 use pam::module::PamHandle;
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
 /// Item type PAM_CONV (pam_get_item(3)).
@@ -22,6 +22,7 @@ struct RawConversation {
 #[link(name = "pam")]
 unsafe extern "C" {
     fn pam_get_item(handle: *const PamHandle, item: c_int, value: *mut *const c_void) -> c_int;
+    fn pam_getenv(handle: *const PamHandle, name: *const c_char) -> *const c_char;
 }
 
 /// PAM_SILENT of pam_authenticate(3): no messages.
@@ -65,6 +66,12 @@ impl Host for PamHost<'_> {
         !(is_sshd() && self.conversation_is_bare())
     }
 
+    /// sshd tells PAM what it has accepted so far, one method a line (OpenSSH auth-pam.c, `expose_authinfo`); PAM's
+    /// environment, unlike the process', is nobody's but the host's.
+    fn lacks_publickey(&self) -> bool {
+        (self.service() == "sshd" || is_sshd()) && !names_publickey(&self.accepted_methods())
+    }
+
     fn show(&mut self, text: &str) {
         if self.silent {
             return;
@@ -101,6 +108,18 @@ impl Host for PamHost<'_> {
 }
 
 impl PamHost<'_> {
+    /// `publickey ssh-ed25519 AAAA…` and the like, a line each.
+    fn accepted_methods(&self) -> String {
+        // SAFETY: the handle is that of the running call, which pam_getenv(3) only reads; the name is a C string.
+        let value = unsafe { pam_getenv(self.handle, c"SSH_AUTH_INFO_0".as_ptr()) };
+        if value.is_null() {
+            return String::new();
+        }
+        // SAFETY: not null, so a C string of libpam's, which it keeps at least until the environment is changed: not
+        // before this copy is made.
+        unsafe { CStr::from_ptr(value) }.to_string_lossy().into_owned()
+    }
+
     fn conversation_is_bare(&self) -> bool {
         let mut item = ptr::null();
         // SAFETY: the handle is that of the running call; `item` is valid for the write.
@@ -108,6 +127,10 @@ impl PamHost<'_> {
         // SAFETY: on success a PAM_CONV item that is not null points to a struct pam_conv, which libpam keeps.
         result == 0 && !item.is_null() && unsafe { (*item.cast::<RawConversation>()).data.is_null() }
     }
+}
+
+fn names_publickey(methods: &str) -> bool {
+    methods.lines().any(|line| line.starts_with("publickey "))
 }
 
 /// Is this process one of OpenSSH's servers (also while its file is being replaced by an upgrade)?
@@ -122,5 +145,21 @@ fn release_memory() {
     #[cfg(target_env = "gnu")]
     unsafe {
         libc::malloc_trim(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_accepted_key_counts_as_one() {
+        assert!(names_publickey("publickey ssh-ed25519 AAAAC3Nz\n"));
+        assert!(names_publickey("password\npublickey ecdsa-sha2-nistp256-cert-v01@openssh.com AAAA\n"));
+        for methods in
+            ["", "\n", "publickey", "password", "keyboard-interactive/pam\n", "hostbased publickey x\n"]
+        {
+            assert!(!names_publickey(methods), "{methods:?}");
+        }
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn connector(provider: &Provider) -> Box<dyn Connect> {
 struct Quiet(Box<dyn Connect>);
 
 impl Connect for Quiet {
-    fn connect(&self) -> Result<Box<dyn Http>, HttpError> {
+    fn connect(&self) -> Result<Box<dyn Http + '_>, HttpError> {
         let _blocked = AllBlocked::set();
         self.0.connect()
     }

@@ -5,6 +5,7 @@ use super::resident::{self, Residence, residence};
 use super::{Exit, Machine};
 use crate::admission::{self, Grounds, Origin};
 use crate::host::{Answer, Host, HostError, Resolved};
+use crate::limits::{Counted, Counters};
 use crate::oauth::{
     Connect, ExpiredBy, HttpsConnector, Provider, ProviderError, Roots, Settings, VerifiedClaims,
 };
@@ -51,6 +52,8 @@ pub struct Login<'a> {
     pub clock: &'a dyn Clock,
     /// What makes an account of an admission.
     pub provisioner: &'a mut dyn Provisioner,
+    /// What counts starts and requests; an administrator's own trial is not counted.
+    pub counters: Option<Counters<'a>>,
 }
 
 /// The account that the host holds, and whether it is anybody's yet.
@@ -83,6 +86,12 @@ pub fn authenticate(login: &mut Login<'_>, privileged: bool) -> Result<Admission
     let held = hold(login, &name, &local, &config, residence)?;
     if config.provisioning == Provisioning::Useradd {
         useradd_can_make(login.machine, &held)?;
+    }
+    if config.require_publickey && login.host.lacks_publickey() {
+        // A user of the machine whom nobody has bound keeps the password that the next module asks for.
+        let stranger = held.is_a_stranger_of_the_machine();
+        let refused = LoginError::PublickeyRequired.into();
+        return Err(if stranger { Exit::NotOurs(NotOurs::LocalUser) } else { refused });
     }
     let claims = match sign_in(login, &config, &held, started) {
         // A user of the machine has a password: whoever types it is asked for it by the next module.
@@ -218,7 +227,7 @@ fn hold_prospective(
     }
 }
 
-/// Steps 3 to 7. Nothing is written, created or executed here.
+/// Steps 3 to 7. Nothing is written, created or executed here but the counters of step 4.
 fn sign_in(
     login: &mut Login<'_>,
     config: &Config,
@@ -242,14 +251,33 @@ fn sign_in(
         }
     }
     let settings = settings(config);
+    hold_back(login, config, held, grace)?;
     let connect = (login.connect)(&config.provider);
-    let provider = Provider::new(&settings, connect.as_ref(), login.clock);
+    let for_confirmed = held.confirmed;
+    let connect = Counted { connect: connect.as_ref(), counters: login.counters, for_confirmed };
+    let provider = Provider::new(&settings, &connect, login.clock);
     let asked = login.clock.monotonic();
     let grant = provider.start()?;
     enter(login.host, &prompt::device(&occasion, &grant, &config.prompt))?;
     let lifetime =
         asked.saturating_add(config.polling_timeout.unwrap_or(grant.expires_in).min(grant.expires_in));
     Ok(provider.poll(&grant, grace.min(lifetime))?)
+}
+
+/// Step 4: a stranger over a limit is refused; somebody whom the machine knows waits, and never so long that the
+/// deadline is near. Without an address (su, sudo, a console) there is nobody to count.
+fn hold_back(login: &Login<'_>, config: &Config, held: &Held, grace: Duration) -> Result<(), LoginError> {
+    let (Some(counters), Some(address)) = (&login.counters, login.host.rhost()) else { return Ok(()) };
+    if !held.confirmed {
+        return Ok(counters.stranger_starts(&address, &config.limits)?);
+    }
+    let left = grace.saturating_sub(login.clock.monotonic());
+    let delay = counters.confirmed_starts(&address, &held.account.name, &config.limits).min(left / 2);
+    if !delay.is_zero() {
+        log::info!("the sign-in of {} waits for {} s (limits)", held.account.name, delay.as_secs());
+        login.clock.sleep(delay);
+    }
+    Ok(())
 }
 
 fn enter(host: &mut dyn Host, text: &str) -> Result<(), LoginError> {
@@ -303,5 +331,6 @@ fn settings(config: &Config) -> Settings {
 #[must_use]
 pub fn https(provider: &config::Provider, limit_lookups: fn(Duration)) -> Box<dyn Connect> {
     let roots = provider.ca_file.clone().map_or(Roots::System, Roots::File);
-    Box::new(HttpsConnector { roots, timeout: provider.http_timeout, proxy: None, limit_lookups })
+    let (timeout, proxy) = (provider.http_timeout, provider.proxy.clone());
+    Box::new(HttpsConnector { roots, timeout, proxy, limit_lookups })
 }

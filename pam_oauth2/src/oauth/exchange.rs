@@ -22,7 +22,7 @@ pub(super) const LAST_TRY: Duration = Duration::from_secs(2);
 
 /// One client and the time it has.
 pub(super) struct Exchange<'a> {
-    http: Box<dyn Http>,
+    http: Box<dyn Http + 'a>,
     clock: &'a dyn Clock,
     deadline: Option<Duration>,
 }
@@ -30,7 +30,7 @@ pub(super) struct Exchange<'a> {
 impl<'a> Exchange<'a> {
     /// Makes the client. It is dropped with the exchange, at the end of the step.
     pub(super) fn open(
-        connect: &dyn Connect,
+        connect: &'a dyn Connect,
         clock: &'a dyn Clock,
         deadline: Option<Duration>,
     ) -> Result<Self, ProviderError> {

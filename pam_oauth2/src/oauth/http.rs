@@ -31,7 +31,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 pub trait Connect {
     /// # Errors
     /// The trust roots cannot be read, or the client cannot be made.
-    fn connect(&self) -> Result<Box<dyn Http>, HttpError>;
+    fn connect(&self) -> Result<Box<dyn Http + '_>, HttpError>;
 }
 
 /// Sends requests, over one connection where the provider keeps it open.

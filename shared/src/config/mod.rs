@@ -2,6 +2,7 @@
 
 mod entra;
 mod groups;
+mod limits;
 mod load;
 mod provider;
 mod raw;
@@ -9,6 +10,7 @@ mod resolve;
 
 pub use entra::{Entra, Tenant, TenantId};
 pub use groups::Groups;
+pub use limits::Limits;
 pub use load::{ConfigError, Loaded, load};
 pub use raw::Fault;
 
@@ -72,6 +74,8 @@ pub struct Provider {
     pub ca_file: Option<PathBuf>,
     /// Total time of one request.
     pub http_timeout: Duration,
+    /// `scheme://host:port`, for https requests; never from the environment.
+    pub proxy: Option<String>,
 }
 
 /// How claims become a name and groups.
@@ -199,6 +203,10 @@ pub struct Config {
     pub prompt: Prompt,
     /// PAM services whose auth phase is answered.
     pub services: Vec<String>,
+    /// sshd must have seen a key of the person before it asks us.
+    pub require_publickey: bool,
+    /// What a minute may hold.
+    pub limits: Limits,
     /// Time that the host gives a login (sshd's `LoginGraceTime`).
     pub login_grace: Duration,
     /// Ends polling earlier than the provider would.

@@ -6,6 +6,7 @@ use super::resolve::{absolute, fault};
 use super::{Provider, Validation};
 use crate::secure_file::SecureFileError;
 use crate::types::{Issuer, Secret};
+use std::net::Ipv6Addr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -49,6 +50,7 @@ pub(super) fn provider(
         scopes: scopes(fields),
         ca_file: absolute(fields, "ca_file"),
         http_timeout: Duration::from_secs(fields.number("http_timeout", 1..=60).unwrap_or(10)),
+        proxy: proxy(fields),
     })
 }
 
@@ -134,6 +136,29 @@ fn scopes(fields: &mut Fields) -> Vec<String> {
 fn url(fields: &mut Fields, key: &str) -> Option<String> {
     let text = fields.text(key)?;
     if is_https(&text) { Some(text) } else { fault(fields, key, "an https URL") }
+}
+
+fn proxy(fields: &mut Fields) -> Option<String> {
+    let text = fields.text("proxy")?;
+    let expected = "http://HOST:PORT or https://HOST:PORT, without a user, a password or a path";
+    if is_proxy(&text) { Some(text) } else { fault(fields, "proxy", expected) }
+}
+
+/// Scheme, host and port, nothing else: a password would need a file of its own, and programs do not agree on a proxy's
+/// default port.
+fn is_proxy(text: &str) -> bool {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let Some((host, port)) =
+        rest.map(|rest| rest.strip_suffix('/').unwrap_or(rest)).and_then(|at| at.rsplit_once(':'))
+    else {
+        return false;
+    };
+    let of_a_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let has_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => host.starts_with(|c: char| c.is_ascii_alphanumeric()) && host.chars().all(of_a_name),
+    };
+    has_host && port.bytes().all(|c| c.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// https, or http to a loopback address (rule 6). The HTTP client parses the URL and holds it to the same rule.

@@ -45,7 +45,7 @@ pub enum Fault {
 }
 
 /// The keys that are served.
-pub(super) const KNOWN: [&str; 52] = [
+pub(super) const KNOWN: [&str; 55] = [
     "client_id",
     "client_secret",
     "client_secret_file",
@@ -77,6 +77,8 @@ pub(super) const KNOWN: [&str; 52] = [
     "provisioning",
     "first_login",
     "services",
+    "require_publickey",
+    "limits",
     "people_group",
     "local_users",
     "home",
@@ -92,6 +94,7 @@ pub(super) const KNOWN: [&str; 52] = [
     "oauth_device_token_polling_timeout",
     "login_grace",
     "http_timeout",
+    "proxy",
     "ca_file",
     "qr_enabled",
     "qr_complete",
@@ -101,7 +104,7 @@ pub(super) const KNOWN: [&str; 52] = [
 ];
 
 /// Keys of the design that no code serves yet.
-const NOT_YET: [&str; 4] = ["require_publickey", "adopt_homes", "proxy", "limits"];
+const NOT_YET: [&str; 1] = ["adopt_homes"];
 
 /// Typed access to the keys of an object.
 pub(super) struct Fields {

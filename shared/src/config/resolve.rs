@@ -1,6 +1,7 @@
 //! From JSON fields to typed values: defaults, bounds, and what contradicts what.
 
 use super::groups::{Groups, group_map, groups, is_guarded, provider_id};
+use super::limits::limits;
 use super::provider::provider;
 use super::raw::{Fault, Fields};
 use super::{Accounts, Config, CreateHome, LocalUsers, Mapping, Messages, Policy, Prompt, Provisioning};
@@ -36,6 +37,8 @@ pub(super) fn config(
     let accounts = accounts(fields, nsswitch, mapping.preserve_case, &mut read_secret);
     let prompt = prompt(fields, warnings);
     let services = fields.list("services").unwrap_or_else(|| vec!["sshd".into()]);
+    let require_publickey = fields.boolean("require_publickey", false);
+    let limits = limits(fields);
     let login_grace = Duration::from_secs(fields.number("login_grace", 30..=3600).unwrap_or(120));
     let polling_timeout =
         fields.number("oauth_device_token_polling_timeout", 1..=3600).map(Duration::from_secs);
@@ -51,6 +54,8 @@ pub(super) fn config(
         accounts,
         prompt,
         services,
+        require_publickey,
+        limits,
         login_grace,
         polling_timeout,
         digest: [0; 32],

@@ -41,6 +41,8 @@ fn the_smallest_configuration_gets_every_default() {
     assert_eq!(config.accounts.umask, 0o077);
     assert_eq!(config.services, ["sshd"]);
     assert_eq!(config.login_grace, Duration::from_secs(120));
+    assert!(!config.require_publickey);
+    assert_eq!(config.provider.proxy, None);
     assert_eq!(config.accounts.people_gid.get(), 2_147_352_575);
 }
 
@@ -170,6 +172,47 @@ fn two_secrets_two_scopes_and_two_domains_contradict_each_other() {
     for (extra, part) in cases {
         let faults = faults(&format!("{base}, {extra}}}"));
         assert!(faults.iter().any(|fault| fault.contains(part)), "{extra}: {faults:?}");
+    }
+}
+
+#[test]
+fn a_proxy_is_a_scheme_a_host_and_a_port_and_nothing_else() {
+    let with = |proxy: &str| SMALL.replace('}', &format!(r#", "proxy": "{proxy}"}}"#));
+    for proxy in [
+        "http://proxy.example.com:3128",
+        "https://proxy:443",
+        "http://192.0.2.1:8080",
+        "http://[2001:db8::1]:3128",
+        "http://127.0.0.1:1/",
+    ] {
+        let config = load_text(&with(proxy)).unwrap().config;
+        assert_eq!(config.provider.proxy.as_deref(), Some(proxy));
+    }
+    for proxy in [
+        "proxy.example.com:3128",
+        "http://proxy.example.com",
+        "http://user:secret@proxy:3128",
+        "http://user@proxy:3128",
+        "http://proxy:3128/path",
+        "http://proxy:3128?q",
+        "http://proxy:3128#f",
+        "http://:3128",
+        "http://-:3128",
+        "http://[::1:3128",
+        "http://[zz]:3128",
+        "http://proxy:0",
+        "http://proxy:65536",
+        "http://proxy:+80",
+        "http://proxy:",
+        "socks5://proxy:1080",
+        "http://",
+    ] {
+        let found = faults(&with(proxy));
+        assert!(
+            found.len() == 1 && found[0].contains("\"proxy\" must be http://HOST:PORT"),
+            "{proxy}: {found:?}"
+        );
+        assert!(!found[0].contains("secret"));
     }
 }
 

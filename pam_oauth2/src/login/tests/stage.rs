@@ -1,6 +1,7 @@
 //! A machine in a temporary directory, a host and a provider that follow scripts.
 
 use super::*;
+use crate::limits::Counters;
 
 /// What the host is expected to be asked, and its answer.
 pub(super) type Prompts = VecDeque<(&'static str, Result<Answer, HostError>)>;
@@ -23,6 +24,10 @@ pub(super) struct ScriptedHost<'a> {
     pub(super) thinks: Option<(Script, std::time::Duration)>,
     /// What happens while the person reads the code.
     pub(super) meanwhile: Option<fn(&Stage)>,
+    /// How long a name lookup takes, on the script's clock.
+    pub(super) lookup: Option<(Script, std::time::Duration)>,
+    pub(super) rhost: Option<&'static str>,
+    pub(super) lacks_publickey: bool,
 }
 
 impl Stage {
@@ -88,7 +93,15 @@ impl Stage {
             groups: Vec::new(),
             thinks: None,
             meanwhile: None,
+            lookup: None,
+            rhost: Some("192.0.2.7"),
+            lacks_publickey: false,
         }
+    }
+
+    /// The file of the counters, which the first login makes.
+    pub(super) fn counters(&self) -> std::path::PathBuf {
+        self.dir.path().join("run/limits")
     }
 
     /// What anybody could see of the store: its rows, and the published file's bytes.
@@ -123,7 +136,11 @@ impl Host for ScriptedHost<'_> {
     }
 
     fn rhost(&self) -> Option<String> {
-        Some("192.0.2.7".into())
+        self.rhost.map(str::to_owned)
+    }
+
+    fn lacks_publickey(&self) -> bool {
+        self.lacks_publickey
     }
 
     fn show(&mut self, text: &str) {
@@ -143,6 +160,9 @@ impl Host for ScriptedHost<'_> {
     }
 
     fn resolve(&self, name: &str) -> Result<Option<Resolved>, HostError> {
+        if let Some((script, time)) = &self.lookup {
+            script.clock().sleep(*time);
+        }
         if let Some(scripted) = &self.resolves {
             return Ok(scripted.borrow_mut().pop_front().expect("a lookup after the script's end"));
         }
@@ -192,8 +212,18 @@ pub(super) fn run(stage: &Stage, host: &mut ScriptedHost<'_>, script: &Script) -
     let mut provisioner = StoreProvisioner { places: &stage.machine.places, load: &load, clock };
     let connect =
         |_: &shared::config::Provider| -> Box<dyn crate::oauth::Connect> { Box::new(script.clone()) };
-    let mut login =
-        Login { machine: &stage.machine, host, connect: &connect, clock, provisioner: &mut provisioner };
+    let since_boot = || clock.monotonic();
+    let file = stage.counters();
+    let counters =
+        Counters { file: &file, owner: stage.machine.places.owner, clock, since_boot: &since_boot };
+    let mut login = Login {
+        machine: &stage.machine,
+        host,
+        connect: &connect,
+        clock,
+        provisioner: &mut provisioner,
+        counters: Some(counters),
+    };
     let outcome = authenticate(&mut login, true);
     script.played();
     assert_eq!(script.open(), 0, "a connection outlives the call");

@@ -2,6 +2,7 @@ use super::super::http::{BODY_LIMIT, Basic, Endpoint};
 use super::test_server::{Answer, Server, closed_port};
 use super::*;
 use shared::types::Secret;
+use std::io::{BufRead, Write};
 use std::process::Command;
 use std::time::Instant;
 
@@ -49,7 +50,8 @@ fn requests_of_one_step_share_a_connection_and_say_what_was_asked() {
             Answer::text("200 OK", "", "2"),
         ],
     );
-    let http = connector(CA).connect().unwrap();
+    let connector = connector(CA);
+    let http = connector.connect().unwrap();
     let fields = vec![("device_code", Secret::new("a b&c=\u{e9}".to_owned()))];
     let basic = Basic { client_id: "cli:ent".to_owned(), secret: Secret::new("pass".to_owned()) };
     let url = Endpoint::parse(&tls_url(&server)).unwrap();
@@ -206,6 +208,57 @@ fn a_configured_proxy_is_used_for_https_and_for_nothing_else() {
     assert!(matches!(nonsense.connect(), Err(HttpError::Client(_))));
 }
 
+/// A proxy that lets one connection through to a port of this machine, and then tells the line that asked for it.
+fn tunnel(to: u16) -> (u16, std::thread::JoinHandle<String>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let thread = std::thread::spawn(move || {
+        let mut client = std::io::BufReader::new(listener.accept().unwrap().0);
+        let head: Vec<_> =
+            client.by_ref().lines().map(Result::unwrap).take_while(|line| !line.is_empty()).collect();
+        let server = std::net::TcpStream::connect(("127.0.0.1", to)).unwrap();
+        client.get_mut().write_all(b"HTTP/1.1 200 Go\r\n\r\n").unwrap();
+        let (mut from_server, mut to_client) =
+            (server.try_clone().unwrap(), client.get_ref().try_clone().unwrap());
+        let back = std::thread::spawn(move || std::io::copy(&mut from_server, &mut to_client));
+        let _ = std::io::copy(&mut client, &mut &server);
+        let _ = server.shutdown(std::net::Shutdown::Both);
+        let _ = back.join();
+        head.join("\n")
+    });
+    (port, thread)
+}
+
+#[test]
+fn through_a_proxy_it_is_still_the_provider_whose_certificate_counts() {
+    let server = Server::tls(CERTIFICATE, hello());
+    let (port, proxy) = tunnel(server.port);
+    let through =
+        |ca, port| HttpsConnector { proxy: Some(format!("http://127.0.0.1:{port}")), ..connector(ca) };
+    assert!(ask(&through(CA, port), &tls_url(&server)).is_ok());
+    let head = proxy.join().unwrap();
+    assert!(head.starts_with(&format!("CONNECT localhost:{} HTTP/1.1\n", server.port)), "{head}");
+    assert!(!head.to_lowercase().contains("authorization"), "{head}");
+    let (port, proxy) = tunnel(server.port);
+    let error = ask(&through(OTHER_CA, port), &tls_url(&server)).unwrap_err();
+    assert!(matches!(error, HttpError::Certificate { .. }), "{error:?}");
+    proxy.join().unwrap();
+}
+
+#[test]
+fn a_proxy_that_speaks_tls_must_show_a_certificate_that_is_trusted() {
+    let ask_through = |ca| {
+        let proxy = Server::tls(CERTIFICATE, vec![Answer::text("502 No", "", "")]);
+        let proxied =
+            HttpsConnector { proxy: Some(format!("https://localhost:{}", proxy.port)), ..connector(ca) };
+        (ask(&proxied, "https://id.example.invalid/").unwrap_err(), proxy.seen().1)
+    };
+    let (_, seen) = ask_through(CA);
+    assert!(seen[0].starts_with("CONNECT id.example.invalid:443 "), "{seen:?}");
+    let (error, seen) = ask_through(OTHER_CA);
+    assert!(matches!(error, HttpError::Certificate { .. }) && seen.is_empty(), "{error:?} {seen:?}");
+}
+
 #[test]
 fn without_trust_roots_there_is_no_client() {
     let directory = tempfile::tempdir().unwrap();
@@ -304,7 +357,8 @@ fn no_thread_and_no_descriptor_outlives_a_client() {
         let url = tls_url(&server);
         let (threads, descriptors) = (count("/proc/self/task"), count("/proc/self/fd"));
         for _ in 0..10 {
-            let http = connector(CA).connect().unwrap();
+            let connector = connector(CA);
+            let http = connector.connect().unwrap();
             http.send(&get(&url)).unwrap();
             assert!(count("/proc/self/task") > threads && count("/proc/self/fd") > descriptors);
             drop(http);
