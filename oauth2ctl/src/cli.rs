@@ -1,5 +1,9 @@
 //! The command line.
 
+mod user;
+
+pub(crate) use user::{Add, User};
+
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -64,22 +68,6 @@ pub(crate) enum Enable {
 pub(crate) enum Disable {
     /// First logins through sshd, and its drop-in; whoever has signed in before stays known
     Sshd,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum User {
-    /// Everybody in the store
-    List,
-    /// One person
-    Show {
-        /// Login name
-        name: String,
-    },
-    /// Remove a person; name and uid stay taken, the home directory is kept
-    Remove {
-        /// Login name
-        name: String,
-    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,8 +4,8 @@ use pam_oauth2::login::Exit;
 use pam_oauth2::outcome::{FailureClass, LoginError};
 use shared::config::ConfigError;
 use shared::secure_file::SecureFileError;
-use shared::store::StoreError;
 use shared::store::publish::PublishError;
+use shared::store::{RosterError, StoreError};
 
 /// A command that did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -28,9 +28,24 @@ pub(crate) enum Failure {
         /// Why.
         error: LoginError,
     },
+    /// A change of a person.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
     /// Nobody of that name.
     #[error("nobody of the name {0} is known here")]
     NotFound(String),
+    /// Nobody of that name any more.
+    #[error("{0}")]
+    NotFoundBut(String),
+    /// No group of that name.
+    #[error("{0} is neither a name of \"group_map\" nor a group of /etc/group")]
+    NoGroup(String),
+    /// The rules say no.
+    #[error("{0}")]
+    Refused(String),
+    /// Something else is in the way.
+    #[error("{0}")]
+    Conflict(String),
     /// Not root.
     #[error("this needs root: run it with sudo")]
     NotRoot,
@@ -42,7 +57,13 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::NotFound(_) => 4,
+            Self::NotFound(_) | Self::NotFoundBut(_) | Self::NoGroup(_) => 4,
+            Self::Refused(_) => 7,
+            Self::Conflict(_) => 8,
+            Self::Roster(RosterError::NotFound(_)) => 4,
+            Self::Roster(RosterError::Store(StoreError::Missing(_))) => 5,
+            Self::Roster(RosterError::Store(_)) => 1,
+            Self::Roster(_) => 8,
             Self::Config(ConfigError::NotConfigured(_)) | Self::Store(StoreError::Missing(_)) => 5,
             Self::Login { error } => match error.class().0 {
                 FailureClass::Unavailable | FailureClass::Busy => 6,

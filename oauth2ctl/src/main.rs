@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod date;
 mod failure;
 mod output;
 mod pam;

@@ -27,10 +27,18 @@ pub(crate) fn log_to_syslog() {
     }
 }
 
-/// Who gave the command: the person behind sudo, else root.
+/// Who gave the command: the real user. Who used sudo is told beside it, as the environment has it: it proves nothing.
 pub(crate) fn actor() -> String {
+    let real = rustix::process::getuid().as_raw();
+    let name = if real == 0 { "root".to_owned() } else { name_of(real).unwrap_or(format!("uid {real}")) };
     let sudo = std::env::var("SUDO_USER").unwrap_or_default();
-    if sudo.is_empty() { "root".into() } else { shared::text::printable(&sudo, 64) }
+    if sudo.is_empty() { name } else { format!("{name} (sudo: {})", shared::text::printable(&sudo, 64)) }
+}
+
+fn name_of(uid: u32) -> Option<String> {
+    let passwd = std::fs::read(shared::paths::PASSWD).ok()?;
+    let local = shared::etc::LocalNames::parse(&passwd, b"");
+    local.passwd.into_iter().find(|line| line.uid == uid).map(|line| line.name)
 }
 
 /// Notes a change in the system log.

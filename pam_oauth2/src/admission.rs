@@ -1,6 +1,7 @@
 //! Admission (step 8): verified claims, the requested name and the policy -> [`Admitted`]. Only this module makes one,
 //! and only from claims that the provider module verified: nothing can be recorded for anybody else.
 
+use crate::home;
 use crate::oauth::VerifiedClaims;
 use crate::outcome::LoginError;
 use shared::config::Config;
@@ -138,10 +139,16 @@ fn known_person(person: &Person, held: &Account, origin: Origin) -> Result<Optio
     if person.state == RowState::Confirmed {
         return Ok(Some(Known));
     }
-    if origin == Origin::Ours {
+    if origin == Origin::Ours && !is_adopted(person) {
         no_home(held)?;
     }
     Ok(None)
+}
+
+/// An administrator has said that the home directory which is there is this person's, and nothing speaks against it.
+pub(crate) fn is_adopted(person: &Person) -> bool {
+    let account = &person.account;
+    person.adopt_home && home::is_adoptable(&account.home, account.uid.get())
 }
 
 fn new_person(held: &Account, grounds: &Grounds<'_>) -> Result<(), LoginError> {

@@ -108,6 +108,15 @@ pub fn ensure(
     Ok(HomeOutcome::Made)
 }
 
+/// Is the directory that is there already one that an administrator may give to this uid: its own, in a place where only
+/// root makes directories?
+#[must_use]
+pub fn is_adoptable(home: &str, uid: u32) -> bool {
+    let parent = Path::new(home).parent().unwrap_or(Path::new("/"));
+    let is_theirs = |metadata: std::fs::Metadata| metadata.is_dir() && metadata.uid() == uid;
+    std::fs::symlink_metadata(home).is_ok_and(is_theirs) && parent.ancestors().all(is_roots_own)
+}
+
 fn is_remote(directory: &Path) -> bool {
     rustix::fs::statfs(directory).is_ok_and(|statfs| REMOTE.contains(&i128::from(statfs.f_type)))
 }

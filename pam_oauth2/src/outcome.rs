@@ -1,5 +1,7 @@
 //! Every way a call can end, and the one table that turns it into a PAM code, a log line and a sentence.
 
+mod remedy;
+
 use crate::host::HostError;
 use crate::limits::OverLimit;
 use crate::oauth::{ProviderError, ProviderErrorKind};
@@ -271,7 +273,7 @@ impl LoginError {
             Self::TooOld { .. } => {
                 "Your last sign-in in a browser is too long ago. Please sign in again.".into()
             }
-            Self::Record(RecordError::SubjectMismatch | RecordError::KnownAs(_)) => {
+            Self::Record(RecordError::SubjectMismatch { .. } | RecordError::KnownAs(_)) => {
                 format!("{requested} belongs to another account here. Please ask your administrator.")
             }
             _ => "Sign-in is not possible at the moment. Please ask your administrator.".into(),
@@ -326,7 +328,7 @@ fn policy_reason(denied: &Denied) -> &'static str {
 fn record_class(error: &RecordError) -> (FailureClass, &'static str) {
     use FailureClass as Class;
     match error {
-        RecordError::SubjectMismatch => (Class::Refused, "subject_mismatch"),
+        RecordError::SubjectMismatch { .. } => (Class::Refused, "subject_mismatch"),
         RecordError::KnownAs(_) => (Class::Refused, "renamed"),
         RecordError::Tombstoned => (Class::Barred, "tombstoned"),
         RecordError::Locked => (Class::Barred, "locked"),

@@ -8,7 +8,7 @@ mod proof;
 mod sshd;
 mod user;
 
-use crate::cli::{Cli, Command, Config, Disable, Enable, Store, User};
+use crate::cli::{Cli, Command, Config, Disable, Enable, Store};
 use crate::failure::Failure;
 use crate::output::{changed, complain, say};
 use pam_oauth2::login::Machine;
@@ -26,9 +26,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Enable(Enable::Sshd { no_drop_in }) => enable::enable(&machine, !no_drop_in),
         Command::Disable(Disable::Sshd) => enable::disable(&machine),
         Command::Login { name, record } => login::run(&machine, name, record),
-        Command::User(User::List) => user::list(&machine),
-        Command::User(User::Show { name }) => user::show(&machine, &name),
-        Command::User(User::Remove { name }) => user::remove(&machine, &name),
+        Command::User(command) => user::run(&machine, command),
         Command::Publish => publish(&machine),
         Command::Store(Store::Migrate) => migrate(&machine),
         Command::Config(Config::Validate) => config::validate(&machine),

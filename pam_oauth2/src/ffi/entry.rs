@@ -206,8 +206,8 @@ fn fail(host: &mut PamHost<'_>, clock: &SystemClock, exit: Exit) -> Reply {
     };
     let (class, reason) = error.class();
     let user = host.user().unwrap_or_default();
-    let line =
-        format!("result={} reason={reason} {} detail={error}", class.result(), place(host, clock, &user));
+    let (place, detail) = (place(host, clock, &user), error.detail(&user));
+    let line = format!("result={} reason={reason} {place} detail={detail}", class.result());
     if class.result() == "error" {
         log::error!("{line}")
     } else {

@@ -200,7 +200,8 @@ fn hold_row(login: &Login<'_>, row: &Row, resolved: Option<&Resolved>) -> Result
     }
     let confirmed = row.state == State::Confirmed;
     let origin = if row.is_served { Origin::Ours } else { Origin::Existing };
-    if !confirmed && origin == Origin::Ours && exists(&account.home) {
+    let needs_no_home = !confirmed && origin == Origin::Ours;
+    if needs_no_home && exists(&account.home) && !known::home_is_adopted(login.machine, &account)? {
         return Err(Absent::HomeExists { home: account.home }.into());
     }
     Ok(Held { account, confirmed, origin })

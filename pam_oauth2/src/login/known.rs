@@ -1,6 +1,7 @@
 //! What is published of a name, and what its absence means.
 
 use super::{Machine, PROBE_PREFIX};
+use crate::admission::is_adopted;
 use crate::host::Resolved;
 use crate::outcome::{Barred, LoginError};
 use shared::clock::Day;
@@ -11,6 +12,7 @@ use shared::identity::account::Account;
 use shared::prospective::{self, Absent, Surroundings};
 use shared::secure_file::{self, SecureFileError};
 use shared::snapshot::{MappedFile, Snapshot, SnapshotError, State};
+use shared::store::Store;
 use shared::types::LoginName;
 
 /// A name, as published.
@@ -115,6 +117,12 @@ pub(super) fn row_account(row: &Row) -> Result<Account, LoginError> {
         shell: entry.shell.clone(),
         supplementary: Vec::new(),
     })
+}
+
+/// The home of a reserved row is there already: has an administrator said that it is theirs? Only the live store knows.
+pub(super) fn home_is_adopted(machine: &Machine, account: &Account) -> Result<bool, LoginError> {
+    let person = Store::open(&machine.places)?.person(&account.name)?;
+    Ok(person.is_some_and(|person| person.account.home == account.home && is_adopted(&person)))
 }
 
 /// The account that a name nobody knows would get, by the same function that the NSS module uses.

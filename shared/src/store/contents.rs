@@ -112,10 +112,10 @@ impl<'a> Contents<'a> {
             // Everybody is in it; a list of everybody would be read by every `ls -l` of a group file.
             file.put_group(self.people_gid.get(), people_group, 0, &[])?;
         }
+        self.write_tombstones(&file, -1)?;
         self.write_people(&file, -1)?;
         self.write_groups(&file, -1)?;
         self.write_local_groups(&file)?;
-        self.write_tombstones(&file, -1)?;
         let counts = self.expected_counts()?;
         file.finish(&self.beside, row, counts)
     }
@@ -259,6 +259,7 @@ impl<'a> Contents<'a> {
         (count, packed)
     }
 
+    /// Before people: the name of somebody who was removed may be somebody else's now.
     fn write_tombstones(&self, file: &SnapshotFile, after: i64) -> Result<(), WriteError> {
         let mut statement =
             self.connection().prepare("SELECT login_name, uid FROM tombstone WHERE generation > ?1")?;
@@ -266,7 +267,17 @@ impl<'a> Contents<'a> {
         while let Some(row) = rows.next()? {
             let (name, uid): (String, u32) = (row.get(0)?, row.get(1)?);
             file.remove_person(uid, &name)?;
-            file.put_tombstone(&name, uid)?;
+            file.put_former_name(&name)?;
+            file.put_former_uid(uid)?;
+        }
+        let mut names =
+            self.connection().prepare("SELECT login_name FROM former_name WHERE generation > ?1")?;
+        for name in names.query_map([after], |row| row.get::<_, String>(0))? {
+            file.put_former_name(&name?)?;
+        }
+        let mut uids = self.connection().prepare("SELECT uid FROM former_uid WHERE generation > ?1")?;
+        for uid in uids.query_map([after], |row| row.get(0))? {
+            file.put_former_uid(uid?)?;
         }
         Ok(())
     }

@@ -100,6 +100,12 @@ impl Store {
 }
 
 impl Inputs {
+    /// Is this a group of /etc/group that people of ours may be members of?
+    #[must_use]
+    pub fn may_grant(&self, name: &str) -> bool {
+        gid(self, name).is_some()
+    }
+
     /// Groups of `local_groups` that nobody gets: missing in /etc/group, or a name of a privileged group.
     pub fn ungranted_groups(&self) -> impl Iterator<Item = &str> {
         let names = self.config.groups.local.iter().map(|name| name.as_str());

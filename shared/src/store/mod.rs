@@ -2,16 +2,23 @@
 //! may know is published ([`publish`]).
 
 mod contents;
+mod former;
 mod local_groups;
 pub mod parameters;
 mod people;
 pub mod publish;
+mod rename;
+mod reserve;
+mod roster;
 mod schema;
 mod sign_in;
 mod snapshot_file;
 
 pub use contents::LOCKED_SHELL;
-pub use people::{Person, RowState, Tombstone};
+pub use former::{IdHolder, Tombstone};
+pub use people::{Person, RowState};
+pub use reserve::Reservation;
+pub use roster::{By, RosterError};
 pub use schema::VERSION;
 pub use sign_in::{GroupClaim, RecordError, Recorded, SignIn};
 
@@ -192,5 +199,7 @@ fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
 
 #[cfg(test)]
 mod local_group_tests;
+#[cfg(test)]
+mod roster_tests;
 #[cfg(test)]
 mod tests;

@@ -50,19 +50,12 @@ pub struct Person {
     pub expires_day: Option<Day>,
     /// Made to prove the PAM stacks.
     pub probe: bool,
-}
-
-/// Who had a name before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tombstone {
-    /// The name.
-    pub name: LoginName,
-    /// The uid.
-    pub uid: Uid,
+    /// An administrator says that the home directory which is there already is theirs.
+    pub adopt_home: bool,
 }
 
 pub(super) const PERSON: &str = "id, login_name, issuer, subject, uid, gid, gecos, home, shell, state, confirmed_day, \
-                                 expires_day, probe FROM identity";
+                                 expires_day, probe, adopt_home FROM identity";
 
 /// A row of [`PERSON`], without groups.
 pub(super) fn person_row(row: &Row<'_>) -> rusqlite::Result<Result<Person, StoreError>> {
@@ -71,7 +64,7 @@ pub(super) fn person_row(row: &Row<'_>) -> rusqlite::Result<Result<Person, Store
     let (uid, gid): (u32, u32) = (row.get(4)?, row.get(5)?);
     let (id, gecos, home, shell) = (row.get(0)?, row.get(6)?, row.get(7)?, row.get(8)?);
     let days: (Option<u32>, Option<u32>) = (row.get(10)?, row.get(11)?);
-    let probe = row.get(12)?;
+    let (probe, adopt_home) = (row.get(12)?, row.get(13)?);
     Ok((|| {
         let name = LoginName::parse(&name).map_err(|_| StoreError::Damaged("login_name"))?;
         let subject = match (issuer, subject) {
@@ -91,6 +84,7 @@ pub(super) fn person_row(row: &Row<'_>) -> rusqlite::Result<Result<Person, Store
             confirmed_day: days.0.map(Day),
             expires_day: days.1.map(Day),
             probe,
+            adopt_home,
         })
     })())
 }
@@ -159,6 +153,19 @@ impl Store {
         Ok(names.collect::<Result<_, _>>()?)
     }
 
+    /// Groups of /etc/group that an administrator has put this person into.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn local_group_names(&self, name: &LoginName) -> Result<Vec<String>, StoreError> {
+        let mut statement = self.connection.prepare(
+            "SELECT group_name FROM local_membership JOIN identity ON identity = id WHERE login_name = ?1 \
+             ORDER BY group_name",
+        )?;
+        let names = statement.query_map([name.as_str()], |row| row.get(0))?;
+        Ok(names.collect::<Result<_, _>>()?)
+    }
+
     /// The gid of a provider's group, once it is recorded.
     ///
     /// # Errors
@@ -167,22 +174,6 @@ impl Store {
         let sql = "SELECT gid FROM idp_group WHERE provider_id = ?1";
         let gid: Option<u32> = self.connection.query_row(sql, [provider_id], |row| row.get(0)).optional()?;
         gid.map(|gid| Gid::new(gid).map_err(|_| StoreError::Damaged("gid"))).transpose()
-    }
-
-    /// Who had this name before, if it was removed.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn tombstone(&self, name: &LoginName) -> Result<Option<Tombstone>, StoreError> {
-        let uid: Option<u32> = self
-            .connection
-            .query_row("SELECT uid FROM tombstone WHERE login_name = ?1", [name.as_str()], |row| row.get(0))
-            .optional()?;
-        uid.map(|uid| {
-            let uid = Uid::new(uid).map_err(|_| StoreError::Damaged("tombstone.uid"))?;
-            Ok(Tombstone { name: name.clone(), uid })
-        })
-        .transpose()
     }
 
     /// Removes a person; name and uid stay taken for ever. `false` if there is none of the name.
@@ -199,6 +190,13 @@ impl Store {
              (SELECT provider_id FROM membership WHERE identity = ?1)",
             params![person.id, generation],
         )?;
+        // Somebody else had the name before, and was removed too.
+        transaction.execute(
+            "INSERT OR REPLACE INTO former_uid SELECT uid, login_name, issuer, subject, removed_at, ?2 \
+             FROM tombstone WHERE login_name = ?1",
+            params![name.as_str(), generation],
+        )?;
+        transaction.execute("DELETE FROM tombstone WHERE login_name = ?1", [name.as_str()])?;
         transaction.execute(
             "INSERT INTO tombstone SELECT login_name, uid, issuer, subject, ?2, ?3 FROM identity WHERE id = ?1",
             params![person.id, now, generation],
@@ -215,10 +213,9 @@ impl Store {
     /// The store cannot be written; a probe's uid is somebody's.
     pub fn set_probes(&mut self, probes: &[(Account, RowState)], now: u64) -> Result<(), StoreError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let generation = next_generation(&transaction)?;
+        // A removal without a tombstone leaves no trace to patch by.
+        let generation = next_rebuild(&transaction)?;
         transaction.execute("DELETE FROM identity WHERE probe = 1", [])?;
-        // A removal without a tombstone leaves no trace to patch by: the next publication starts anew.
-        transaction.execute("UPDATE meta SET rebuild_generation = ?1", [generation])?;
         for (account, state) in probes {
             transaction.execute(
                 "INSERT INTO identity(login_name, uid, gid, home, shell, state, confirmed_day, probe, created_at, \
@@ -238,6 +235,13 @@ impl Store {
         transaction.commit()?;
         Ok(())
     }
+}
+
+/// The generation of a change that cannot be patched into what is published: the next publication starts anew.
+pub(super) fn next_rebuild(connection: &Connection) -> Result<i64, StoreError> {
+    let generation = next_generation(connection)?;
+    connection.execute("UPDATE meta SET rebuild_generation = ?1", [generation])?;
+    Ok(generation)
 }
 
 /// The generation of the change that is being made.

@@ -1,5 +1,6 @@
 //! Recording a verified sign-in.
 
+use super::former::{former_name, shut_out, tombstone, uid_is_retired};
 use super::people::{Person, RowState, event, find, next_generation, seconds};
 use super::{Store, StoreError};
 use crate::clock::Day;
@@ -55,12 +56,17 @@ pub struct Recorded {
 pub enum RecordError {
     /// The name is bound to somebody else.
     #[error("the name is bound to another subject of the provider")]
-    SubjectMismatch,
+    SubjectMismatch {
+        /// Who vouches for whoever signed in.
+        issuer: Issuer,
+        /// Whoever signed in.
+        subject: Subject,
+    },
     /// The person has another name here.
     #[error("the provider's subject is known here as {0}")]
     KnownAs(LoginName),
-    /// The name, or its uid, belonged to somebody who was removed.
-    #[error("the person was removed, or the name or its uid belonged to somebody who was")]
+    /// The name, or its uid, belonged to somebody who was removed or has another one now.
+    #[error("the person was removed, or the name or its uid belonged to somebody else before")]
     Tombstoned,
     /// The uid is somebody else's.
     #[error("the uid is taken: settle it with uid_overrides")]
@@ -128,26 +134,28 @@ fn check_binding(
     }
     let Some(person) = find(connection, "login_name = ?1", [name.as_str()])? else {
         // Nor may somebody who was removed come back under another name.
-        let tombstone = "SELECT 1 FROM tombstone WHERE login_name = ?1 OR (issuer = ?2 AND subject = ?3)";
-        let key = [name.as_str(), issuer.as_str(), subject.as_str()];
-        let removed = connection.query_row(tombstone, key, |_| Ok(())).optional()?;
-        return if removed.is_some() { Err(RecordError::Tombstoned) } else { Ok(None) };
+        let is_shut = tombstone(connection, name)?.is_some()
+            || former_name(connection, name)?.is_some()
+            || shut_out(connection, issuer, subject)?.is_some();
+        return if is_shut { Err(RecordError::Tombstoned) } else { Ok(None) };
     };
     if person.probe || person.state == RowState::Locked {
         return Err(RecordError::Locked);
     }
     match &person.subject {
         Some((bound_issuer, bound)) if bound_issuer != issuer || bound != subject => {
-            Err(RecordError::SubjectMismatch)
+            Err(RecordError::SubjectMismatch { issuer: issuer.clone(), subject: subject.clone() })
         }
+        // A name that was given away is not a way back for whoever was removed under it.
+        None if shut_out(connection, issuer, subject)?.is_some() => Err(RecordError::Tombstoned),
         _ => Ok(Some(person)),
     }
 }
 
 /// One change in the making; the generation is taken when the first visible difference is written.
-struct Change<'a> {
-    connection: &'a Connection,
-    generation: Option<i64>,
+pub(super) struct Change<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) generation: Option<i64>,
 }
 
 impl Change<'_> {
@@ -165,8 +173,7 @@ impl Change<'_> {
     fn insert(&mut self, sign_in: &SignIn<'_>) -> Result<i64, RecordError> {
         let account = sign_in.account;
         let uid = account.uid.get();
-        let removed = "SELECT 1 FROM tombstone WHERE uid = ?1";
-        if self.connection.query_row(removed, [uid], |_| Ok(())).optional()?.is_some() {
+        if uid_is_retired(self.connection, uid)? {
             return Err(RecordError::Tombstoned);
         }
         let taken = "SELECT 1 FROM identity WHERE uid = ?1 UNION SELECT 1 FROM idp_group WHERE gid = ?1";
@@ -271,7 +278,12 @@ impl Change<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    fn set_membership(&mut self, id: i64, provider_id: &str, statement: &str) -> Result<(), StoreError> {
+    pub(super) fn set_membership(
+        &mut self,
+        id: i64,
+        provider_id: &str,
+        statement: &str,
+    ) -> Result<(), StoreError> {
         let generation = self.generation()?;
         self.connection.execute(statement, params![id, provider_id])?;
         self.connection
@@ -284,7 +296,7 @@ impl Change<'_> {
     }
 
     /// `false` if the gid or the name is somebody else's: the person comes in without the group.
-    fn ensure_group(&mut self, group: &GroupClaim) -> Result<bool, StoreError> {
+    pub(super) fn ensure_group(&mut self, group: &GroupClaim) -> Result<bool, StoreError> {
         let known = "SELECT name FROM idp_group WHERE provider_id = ?1";
         let known: Option<String> =
             self.connection.query_row(known, [&group.provider_id], |row| row.get(0)).optional()?;
@@ -297,12 +309,11 @@ impl Change<'_> {
             return Ok(true);
         }
         let taken = "SELECT 1 FROM idp_group WHERE gid = ?1 \
-                     UNION SELECT 1 FROM identity WHERE uid = ?1 OR login_name = ?2 \
-                     UNION SELECT 1 FROM tombstone WHERE uid = ?1";
+                     UNION SELECT 1 FROM identity WHERE uid = ?1 OR login_name = ?2";
         let name = group.name.as_str();
         let taken =
             self.connection.query_row(taken, params![group.gid.get(), name], |_| Ok(())).optional()?;
-        if taken.is_some() {
+        if taken.is_some() || uid_is_retired(self.connection, group.gid.get())? {
             return Ok(false);
         }
         let generation = self.generation()?;

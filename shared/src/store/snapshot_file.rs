@@ -172,13 +172,18 @@ impl SnapshotFile {
         Ok(())
     }
 
-    /// Notes that a name and a uid belonged to somebody who was removed.
-    pub(super) fn put_tombstone(&self, name: &str, uid: u32) -> Result<(), WriteError> {
-        let by_name = snapshot::hash_tombstone_name(&self.hash_key, name.as_bytes());
-        let by_uid = snapshot::hash_tombstone_uid(&self.hash_key, uid);
-        for hash in [by_name, by_uid] {
-            self.execute("INSERT OR IGNORE INTO tombstone(hash) VALUES (?1)", [hash])?;
-        }
+    /// Notes that a name belonged to somebody who has it no more.
+    pub(super) fn put_former_name(&self, name: &str) -> Result<(), WriteError> {
+        self.put_hash(snapshot::hash_tombstone_name(&self.hash_key, name.as_bytes()))
+    }
+
+    /// Notes that a uid belonged to somebody who has it no more.
+    pub(super) fn put_former_uid(&self, uid: u32) -> Result<(), WriteError> {
+        self.put_hash(snapshot::hash_tombstone_uid(&self.hash_key, uid))
+    }
+
+    fn put_hash(&self, hash: i64) -> Result<(), WriteError> {
+        self.execute("INSERT OR IGNORE INTO tombstone(hash) VALUES (?1)", [hash])?;
         Ok(())
     }
 

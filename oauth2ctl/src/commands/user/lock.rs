@@ -1,0 +1,39 @@
+//! `user lock` and `user unlock`.
+
+use super::{Change, known_name};
+use crate::date;
+use crate::failure::Failure;
+use pam_oauth2::login::Machine;
+use shared::clock::{Clock, SystemClock};
+
+pub(super) fn lock(machine: &Machine, name: &str) -> Result<(), Failure> {
+    let name = known_name(name)?;
+    let mut change = Change::begin(machine)?;
+    if !change.make(|store, by| store.lock(&name, by))? {
+        return change.no_change(&format!("{name} is locked"));
+    }
+    change.publish(
+        &format!("user locked user={name}"),
+        &format!("{name} is locked: no sign-in, key, cron job or su from now on. What runs goes on running"),
+    )
+}
+
+pub(super) fn unlock(machine: &Machine, name: &str) -> Result<(), Failure> {
+    let name = known_name(name)?;
+    let mut change = Change::begin(machine)?;
+    let was_locked = change.make(|store, by| store.unlock(&name, by))?;
+    let person = super::find(&change.store, name.as_str())?;
+    let today = SystemClock::new().today();
+    let expired = match person.expires_day {
+        Some(day) if day <= today => format!(
+            "; but the account expired on {}: oauth2ctl user expire {name} DATE sets another day",
+            date::text(day)
+        ),
+        _ => String::new(),
+    };
+    let state = person.state.as_str();
+    if !was_locked {
+        return change.no_change(&format!("{name} is not locked ({state}){expired}"));
+    }
+    change.publish(&format!("user unlocked user={name}"), &format!("{name} is {state} again{expired}"))
+}

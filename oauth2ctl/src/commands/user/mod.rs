@@ -1,0 +1,93 @@
+//! `user …`: people. Every change is a transaction of the store with its line in the audit trail, and is published at
+//! once; what cannot be published is not changed. Each command may be repeated: it publishes what an earlier run could not.
+
+mod add;
+mod bind;
+mod existing;
+mod expire;
+mod groups;
+mod lock;
+mod pin;
+mod remove;
+mod rename;
+mod show;
+mod uids;
+
+use crate::cli::User;
+use crate::failure::Failure;
+use crate::output::{actor, changed, say};
+use pam_oauth2::login::Machine;
+use shared::clock::{Clock, SystemClock};
+use shared::config::Config;
+use shared::store::{By, Person, RosterError, Store};
+use shared::types::LoginName;
+
+pub(super) fn run(machine: &Machine, command: User) -> Result<(), Failure> {
+    match command {
+        User::List => show::list(machine),
+        User::Show { name } => show::show(machine, &name),
+        User::Add(request) => add::run(machine, &request),
+        User::Lock { name } => lock::lock(machine, &name),
+        User::Unlock { name } => lock::unlock(machine, &name),
+        User::Expire { name, date } => expire::run(machine, &name, date.0),
+        User::Remove { name } => remove::run(machine, &name),
+        User::Rename { old, new, reuse_name } => rename::run(machine, &old, &new, reuse_name),
+        User::Bind { name, issuer, subject, force } => bind::run(machine, &name, &issuer, &subject, force),
+        User::Pin { name, uid, force } => pin::run(machine, &name, uid, force),
+    }
+}
+
+/// A change that is being made: the open store, and who makes it.
+struct Change<'a> {
+    machine: &'a Machine,
+    config: Config,
+    store: Store,
+    actor: String,
+    now: u64,
+}
+
+impl<'a> Change<'a> {
+    fn begin(machine: &'a Machine) -> Result<Self, Failure> {
+        let config = machine.load_config()?.config;
+        let store = Store::open(&machine.places)?;
+        Ok(Self { machine, config, store, actor: actor(), now: SystemClock::new().unix_seconds() })
+    }
+
+    /// Makes the change.
+    fn make<T>(
+        &mut self,
+        change: impl FnOnce(&mut Store, By<'_>) -> Result<T, RosterError>,
+    ) -> Result<T, Failure> {
+        let by = By { actor: &self.actor, now: self.now };
+        Ok(change(&mut self.store, by)?)
+    }
+
+    /// Publishes it, and says so: `sentence` to the administrator, `line` to the system log.
+    fn publish(self, line: &str, sentence: &str) -> Result<(), Failure> {
+        drop(self.store);
+        changed(line);
+        super::publish_now(self.machine).map_err(|failure| {
+            Failure::Other(format!("{sentence}; but that is not published yet: {failure}. Say it again"))
+        })?;
+        say(sentence);
+        Ok(())
+    }
+
+    /// Nothing to do; what an earlier run could not publish is published.
+    fn no_change(self, sentence: &str) -> Result<(), Failure> {
+        drop(self.store);
+        super::publish_now(self.machine)?;
+        say(&format!("no change: {sentence}"));
+        Ok(())
+    }
+}
+
+/// A name of somebody known: what is no login name is nobody's.
+fn known_name(name: &str) -> Result<LoginName, Failure> {
+    LoginName::parse(name).map_err(|_| Failure::NotFound(shared::text::printable(name, 64)))
+}
+
+fn find(store: &Store, name: &str) -> Result<Person, Failure> {
+    let found = store.person(&known_name(name)?)?.filter(|person| !person.probe);
+    found.ok_or_else(|| Failure::NotFound(shared::text::printable(name, 64)))
+}
