@@ -91,7 +91,7 @@ pub fn admit(claims: VerifiedClaims, held: &Account, grounds: &Grounds<'_>) -> R
     let allowed = policy::decide(verified, &held.name, grounds.config)?;
     let known = grounds.store.check_binding(&allowed.name, &verified.issuer, &verified.subject)?;
     let known = match known {
-        Some(person) => known_person(&person, held, grounds.origin)?,
+        Some(person) => known_person(&person, held, grounds.origin, grounds.config)?,
         None if grounds.origin == Origin::Existing => None,
         None => {
             new_person(held, grounds)?;
@@ -132,7 +132,12 @@ fn group(
 }
 
 /// The recorded account must be the held one; a row that nobody has confirmed gets no home that is there already.
-fn known_person(person: &Person, held: &Account, origin: Origin) -> Result<Option<Known>, LoginError> {
+fn known_person(
+    person: &Person,
+    held: &Account,
+    origin: Origin,
+    config: &Config,
+) -> Result<Option<Known>, LoginError> {
     if !same(&person.account, held) {
         return Err(LoginError::IdentityChanged);
     }
@@ -140,7 +145,7 @@ fn known_person(person: &Person, held: &Account, origin: Origin) -> Result<Optio
         return Ok(Some(Known));
     }
     if origin == Origin::Ours && !is_adopted(person) {
-        no_home(held)?;
+        no_home(held, config)?;
     }
     Ok(None)
 }
@@ -158,12 +163,22 @@ fn new_person(held: &Account, grounds: &Grounds<'_>) -> Result<(), LoginError> {
     if (grounds.id_is_taken)(uid)? {
         return Err(Absent::UidCollision { uid }.into());
     }
-    no_home(held)
+    no_home(held, grounds.config)
 }
 
-/// An old home may hold keys of somebody else.
-fn no_home(held: &Account) -> Result<(), LoginError> {
-    if exists(&held.home) { Err(Absent::HomeExists { home: held.home.clone() }.into()) } else { Ok(()) }
+fn no_home(held: &Account, config: &Config) -> Result<(), LoginError> {
+    if home_is_free(held, config) {
+        Ok(())
+    } else {
+        Err(Absent::HomeExists { home: held.home.clone() }.into())
+    }
+}
+
+/// An old home may hold keys of somebody else. `adopt_homes` takes one for the person's own that belongs to exactly the uid
+/// they derive, in a place where only root makes directories.
+pub(crate) fn home_is_free(account: &Account, config: &Config) -> bool {
+    let uid = account.uid.get();
+    !exists(&account.home, None) || config.accounts.adopt_homes && home::is_adoptable(&account.home, uid)
 }
 
 fn same(a: &Account, b: &Account) -> bool {

@@ -36,6 +36,8 @@ pub struct FirstLogin {
     pub shell: String,
     /// Capitals are allowed in login names.
     pub preserve_case: bool,
+    /// A home directory of exactly the derived uid counts as the person's own.
+    pub adopt_homes: bool,
     /// Names that may sign in without a reservation.
     pub patterns: Vec<String>,
     /// Everybody's group.
@@ -97,6 +99,9 @@ impl FirstLogin {
         line("home", &self.home);
         line("shell", &self.shell);
         line("preserve_case", if self.preserve_case { "1" } else { "0" });
+        if self.adopt_homes {
+            line("adopt_homes", "1");
+        }
         self.patterns.iter().for_each(|pattern| line("pattern", pattern));
         line("people_group", &format!("{} {}", self.people_group, self.people_gid));
         self.refused_names.iter().for_each(|name| line("refused_name", name));
@@ -136,6 +141,7 @@ struct Draft {
     home: Option<String>,
     shell: Option<String>,
     preserve_case: Option<bool>,
+    adopt_homes: bool,
     patterns: Vec<String>,
     people_group: Option<(GroupName, Gid)>,
     refused_names: Vec<String>,
@@ -157,6 +163,7 @@ impl Draft {
             "home" => self.home = Some(value.to_owned()),
             "shell" => self.shell = Some(value.to_owned()),
             "preserve_case" => self.preserve_case = Some(value == "1"),
+            "adopt_homes" => self.adopt_homes = true,
             "pattern" => self.patterns.push(value.to_owned()),
             "people_group" => {
                 let (name, gid) = pair(value)?;
@@ -181,6 +188,7 @@ impl Draft {
             home: self.home.ok_or_else(|| missing("home"))?,
             shell: self.shell.ok_or_else(|| missing("shell"))?,
             preserve_case: self.preserve_case.ok_or_else(|| missing("preserve_case"))?,
+            adopt_homes: self.adopt_homes,
             patterns: self.patterns,
             people_group,
             people_gid,
@@ -249,6 +257,7 @@ pub(crate) mod tests {
             home: "/home/{name}".into(),
             shell: "/bin/bash".into(),
             preserve_case: false,
+            adopt_homes: true,
             patterns: vec!["*@example.com".into(), "ann".into()],
             people_group: GroupName::parse("oauth2-users").unwrap(),
             people_gid: Gid::new(GID_RANGE.last()).unwrap(),

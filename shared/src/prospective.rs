@@ -8,6 +8,7 @@ use crate::identity::account::Account;
 use crate::identity::admissible::{self, Inadmissible};
 use crate::snapshot::Snapshot;
 use crate::types::{Gid, LoginName, NameError};
+use std::os::unix::fs::MetadataExt;
 
 /// Why a name has no prospective entry. Each has a name for the log ([`Absent::reason`]) and a remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -101,8 +102,9 @@ pub struct Surroundings<'a> {
     pub local: &'a LocalNames,
     /// The published database.
     pub published: &'a dyn Published,
-    /// Is there anything at this path (one lstat; every fault but "no such file" counts as yes)?
-    pub exists: &'a dyn Fn(&str) -> bool,
+    /// Is there anything at this path but a directory of this uid's own, where one is given (one lstat; every fault but "no
+    /// such file" counts as yes)?
+    pub exists: &'a dyn Fn(&str, Option<u32>) -> bool,
 }
 
 /// The account that `name` would get at its first login. The caller has looked for a published entry before.
@@ -131,7 +133,7 @@ pub fn account(name: &str, parameters: &FirstLogin, around: &Surroundings<'_>) -
     if pinned || around.local.has_id(uid) || around.published.has_id(uid)? {
         return Err(Absent::UidCollision { uid });
     }
-    if (around.exists)(&account.home) {
+    if (around.exists)(&account.home, parameters.adopt_homes.then_some(uid)) {
         return Err(Absent::HomeExists { home: account.home });
     }
     Ok(account)
@@ -154,10 +156,13 @@ pub fn derive(name: LoginName, parameters: &FirstLogin) -> Result<Account, Absen
     })
 }
 
-/// Is there anything at `path`? One lstat; only "no such file" is a no.
+/// Is there anything at `path` but a directory that belongs to `adopter`? One lstat; only "no such file" is a no.
 #[must_use]
-pub fn exists(path: &str) -> bool {
-    !matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
+pub fn exists(path: &str, adopter: Option<u32>) -> bool {
+    match std::fs::symlink_metadata(path) {
+        Ok(there) => !there.is_dir() || adopter != Some(there.uid()),
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    }
 }
 
 #[cfg(test)]
@@ -192,7 +197,7 @@ mod tests {
         parameters.id_key = crate::identity::ids::IdKey::default();
         parameters.uid_overrides.clear();
         parameters.patterns.push("a*".into());
-        account(name, &parameters, &Surroundings { local: &local, published, exists: &|_| home_exists })
+        account(name, &parameters, &Surroundings { local: &local, published, exists: &|_, _| home_exists })
     }
 
     #[test]
@@ -215,7 +220,7 @@ mod tests {
             account(
                 name,
                 &parameters,
-                &Surroundings { local: &local, published: &published, exists: &|_| false },
+                &Surroundings { local: &local, published: &published, exists: &|_, _| false },
             )
         };
         assert_eq!(ask("axel").unwrap_err().reason(), "uid_collision");

@@ -16,7 +16,7 @@ use shared::clock::Clock;
 use shared::config::{self, Config, Provisioning};
 use shared::etc::LocalNames;
 use shared::identity::account::Account;
-use shared::prospective::{Absent, exists};
+use shared::prospective::Absent;
 use shared::snapshot::State;
 use shared::store::Store;
 use shared::types::LoginName;
@@ -143,7 +143,7 @@ fn hold(
         (Some(Standing::Row(_) | Standing::Removed), _) if residence == Residence::Stranger => {
             Err(Exit::NotOurs(NotOurs::LocalUser))
         }
-        (Some(Standing::Row(row)), resolved) => Ok(hold_row(login, &row, resolved.as_ref())?),
+        (Some(Standing::Row(row)), resolved) => Ok(hold_row(login, config, &row, resolved.as_ref())?),
         (Some(Standing::Removed), _) => Err(Absent::Tombstoned(name).into()),
         (_, Some(resolved)) if exists_elsewhere(config, local, name.as_str()) => {
             let account =
@@ -188,7 +188,12 @@ impl Held {
     }
 }
 
-fn hold_row(login: &Login<'_>, row: &Row, resolved: Option<&Resolved>) -> Result<Held, LoginError> {
+fn hold_row(
+    login: &Login<'_>,
+    config: &Config,
+    row: &Row,
+    resolved: Option<&Resolved>,
+) -> Result<Held, LoginError> {
     if let Some(barred) = row.barred(login.clock.today()) {
         return Err(LoginError::Barred(barred));
     }
@@ -201,7 +206,10 @@ fn hold_row(login: &Login<'_>, row: &Row, resolved: Option<&Resolved>) -> Result
     let confirmed = row.state == State::Confirmed;
     let origin = if row.is_served { Origin::Ours } else { Origin::Existing };
     let needs_no_home = !confirmed && origin == Origin::Ours;
-    if needs_no_home && exists(&account.home) && !known::home_is_adopted(login.machine, &account)? {
+    if needs_no_home
+        && !admission::home_is_free(&account, config)
+        && !known::home_is_adopted(login.machine, &account)?
+    {
         return Err(Absent::HomeExists { home: account.home }.into());
     }
     Ok(Held { account, confirmed, origin })

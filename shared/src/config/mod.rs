@@ -123,6 +123,8 @@ pub struct Accounts {
     pub shell: String,
     /// Make the home directory at session start.
     pub create_home: CreateHome,
+    /// A home directory of exactly the derived uid counts as the person's own.
+    pub adopt_homes: bool,
     /// What a new home directory is filled from.
     pub skel: PathBuf,
     /// Of the new home directory.

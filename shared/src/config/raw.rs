@@ -45,7 +45,7 @@ pub enum Fault {
 }
 
 /// The keys that are served.
-pub(super) const KNOWN: [&str; 55] = [
+pub(super) const KNOWN: [&str; 56] = [
     "client_id",
     "client_secret",
     "client_secret_file",
@@ -86,6 +86,7 @@ pub(super) const KNOWN: [&str; 55] = [
     "create_home",
     "skel",
     "umask",
+    "adopt_homes",
     "uid_range",
     "gid_range",
     "id_key_file",
@@ -103,9 +104,6 @@ pub(super) const KNOWN: [&str; 55] = [
     "prompt_style",
 ];
 
-/// Keys of the design that no code serves yet.
-const NOT_YET: [&str; 1] = ["adopt_homes"];
-
 /// Typed access to the keys of an object.
 pub(super) struct Fields {
     map: Map<String, Value>,
@@ -113,13 +111,11 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// Looks at the keys; [`Fault::Unknown`] and [`Fault::NotSupported`] are noted here.
+    /// Looks at the keys; [`Fault::Unknown`] is noted here.
     pub(super) fn new(map: Map<String, Value>) -> Self {
         let mut faults = Vec::new();
         for key in map.keys().filter(|key| !key.starts_with('_')) {
-            if NOT_YET.contains(&key.as_str()) {
-                faults.push(Fault::NotSupported(key.clone()));
-            } else if !KNOWN.contains(&key.as_str()) {
+            if !KNOWN.contains(&key.as_str()) {
                 faults.push(Fault::Unknown { key: key.clone(), nearest: nearest(key) });
             }
         }
@@ -264,7 +260,7 @@ pub(super) fn merge(base: &mut Map<String, Value>, over: Map<String, Value>) {
 
 /// The known key most like `key`, at most three edits away.
 fn nearest(key: &str) -> Option<&'static str> {
-    let near = KNOWN.iter().chain(&NOT_YET).map(|known| (edits(key, known), *known)).min();
+    let near = KNOWN.iter().map(|known| (edits(key, known), *known)).min();
     near.filter(|(distance, _)| *distance <= 3).map(|(_, known)| known)
 }
 
@@ -293,15 +289,13 @@ mod tests {
 
     #[test]
     fn a_misspelt_key_is_named_with_the_nearest_one() {
-        let map =
-            parse(br#"{"allowed_grups": ["a"], "_note": 1, "adopt_homes": "x", "zzzzzzzz": 1}"#).unwrap();
+        let map = parse(br#"{"allowed_grups": ["a"], "_note": 1, "zzzzzzzz": 1}"#).unwrap();
         let faults = Fields::new(map).faults;
         assert!(
             faults.contains(&Fault::Unknown { key: "allowed_grups".into(), nearest: Some("allowed_groups") })
         );
-        assert!(faults.contains(&Fault::NotSupported("adopt_homes".into())));
         assert!(faults.contains(&Fault::Unknown { key: "zzzzzzzz".into(), nearest: None }));
-        assert_eq!(faults.len(), 3);
+        assert_eq!(faults.len(), 2);
     }
 
     #[test]

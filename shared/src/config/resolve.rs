@@ -181,10 +181,18 @@ fn accounts(
         Err(error) => fault(fields, "people_group", format!("a group name ({error})")),
     };
     let create = [("auto", CreateHome::Auto), ("yes", CreateHome::Yes), ("no", CreateHome::No)];
+    let id_key = id_key(fields, read_secret);
+    let adopt_homes = fields.boolean("adopt_homes", false);
+    if adopt_homes && id_key.expose().is_none() {
+        let text = "\"adopt_homes\" needs \"id_key_file\": without it somebody who can choose a login name at the provider can \
+                    look for one whose uid owns a home that is kept";
+        fields.faults.push(Fault::Conflict(text.into()));
+    }
     Some(Accounts {
         uid_range,
         gid_range,
-        id_key: id_key(fields, read_secret),
+        id_key,
+        adopt_homes,
         uid_overrides: uid_overrides(fields, &gid_range, preserve_case),
         home,
         shell,

@@ -81,14 +81,14 @@ fn where_the_mode_is_written_users_of_the_machine_are_left_alone_unless_said() {
 #[test]
 fn every_fault_is_reported_at_once() {
     let faults = faults(
-        r#"{"issuer": "http://idp.example", "alowed_users": [], "adopt_homes": "t", "qr_enabled": "yes",
+        r#"{"issuer": "http://idp.example", "alowed_users": [], "adopt_homes": true, "qr_enabled": "yes",
             "uid_range": [60000, 70000], "umask": 77, "provisioning": "magic"}"#,
     );
     for part in [
         "\"client_id\" is missing",
         "\"issuer\" must be an https URL",
         "unknown key \"alowed_users\", did you mean \"allowed_users\"?",
-        "\"adopt_homes\" is not supported yet",
+        "\"adopt_homes\" needs \"id_key_file\"",
         "\"qr_enabled\" must be true or false",
         "\"uid_range\" must be a range for people",
         "\"umask\" must be",

@@ -74,6 +74,7 @@ fn parameters(inputs: &Inputs, profile: &str) -> Result<FirstLogin, PublishError
         home: accounts.home.clone(),
         shell: accounts.shell.clone(),
         preserve_case: inputs.config.mapping.preserve_case,
+        adopt_homes: accounts.adopt_homes,
         patterns: accounts.first_login.clone(),
         people_group: accounts.people_group.clone(),
         people_gid: people_gid(inputs)?,

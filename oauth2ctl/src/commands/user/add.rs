@@ -224,7 +224,7 @@ fn uid(
 /// An old home may hold keys of somebody else.
 fn check_home(account: &Account, adopt: bool) -> Result<(), Failure> {
     let (home, uid) = (&account.home, account.uid);
-    if !exists(home) || adopt && is_adoptable(home, uid.get()) {
+    if !exists(home, None) || adopt && is_adoptable(home, uid.get()) {
         return Ok(());
     }
     Err(Failure::Conflict(if adopt {
