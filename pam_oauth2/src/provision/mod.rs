@@ -2,6 +2,8 @@
 
 pub mod store;
 
+pub mod useradd;
+
 use crate::admission::Admitted;
 use crate::outcome::LoginError;
 use shared::config::Config;
