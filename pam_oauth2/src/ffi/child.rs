@@ -181,9 +181,17 @@ impl Drop for DefaultSigchld {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::{Mutex, MutexGuard};
+
+    /// SIGCHLD's disposition is the whole process's: one of these tests at a time.
+    fn alone() -> MutexGuard<'static, ()> {
+        static ALONE: Mutex<()> = Mutex::new(());
+        ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
 
     #[test]
     fn a_helper_that_hangs_is_killed_and_so_are_its_children() {
+        let _alone = alone();
         let script = "echo waiting >&2; sleep 600 & sleep 600";
         let killed = execute("/bin/sh", &["-c", script], Duration::from_millis(200));
         assert!(matches!(killed, Err(CommandError::TimedOut { stderr, .. }) if stderr == "waiting "));
@@ -191,18 +199,21 @@ mod tests {
 
     #[test]
     fn a_helper_is_done_when_it_ends_though_its_children_keep_the_pipes() {
+        let _alone = alone();
         let printed = execute("/bin/sh", &["-c", "echo done; sleep 5 &"], Duration::from_secs(4));
         assert_eq!(printed.unwrap(), "done\n");
     }
 
     #[test]
     fn a_helper_that_prints_much_is_neither_stopped_nor_kept_whole() {
+        let _alone = alone();
         let printed = execute("/bin/sh", &["-c", "yes | head -c 1000000"], Duration::from_secs(20));
         assert_eq!(printed.unwrap().len(), PRINT_LIMIT);
     }
 
     #[test]
     fn a_helper_gets_no_descriptor_environment_or_input_of_the_hosts() {
+        let _alone = alone();
         let (kept, _other) = std::os::unix::net::UnixStream::pair().unwrap();
         // SAFETY: the descriptor is open; 0 clears its close-on-exec flag, as many hosts leave it.
         assert_eq!(unsafe { libc::fcntl(kept.as_raw_fd(), libc::F_SETFD, 0) }, 0);
@@ -213,7 +224,8 @@ mod tests {
 
     #[test]
     fn a_helper_is_waited_for_even_where_the_host_ignores_its_children() {
-        // SAFETY: SIG_IGN for SIGCHLD harms no other test: they start no children.
+        let _alone = alone();
+        // SAFETY: SIG_IGN for SIGCHLD harms no other test: those that start children wait.
         unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
         assert!(Commands.run("/bin/true", &[]).is_ok());
         let failed = Commands.run("/bin/sh", &["-c", "echo no >&2; exit 3"]);

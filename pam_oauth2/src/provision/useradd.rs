@@ -63,7 +63,7 @@ impl Provisioner for UseraddProvisioner<'_> {
         }
         let made = self.make(account)?;
         let provisioned = self.store.provision(admitted, config);
-        provisioned.or_else(|error| Err(self.after_the_store(account, made, error)))
+        provisioned.map_err(|error| self.after_the_store(account, made, error))
     }
 }
 

@@ -32,7 +32,7 @@ struct Rig {
     places: Places,
     etc: RefCell<LocalNames>,
     commands: RefCell<VecDeque<(String, Act)>>,
-    /// SQL that runs while useradd does, and whether the published file becomes unwritable then.
+    /// SQL that runs while useradd does.
     meanwhile: RefCell<Option<&'static str>>,
 }
 
@@ -257,8 +257,9 @@ fn a_group_left_by_a_login_that_was_killed_is_used_and_no_other_one() {
 fn when_groupadd_fails_nothing_else_is_run() {
     let rig = Rig::new();
     rig.expect(&groupadd("ann"), Act::Fails(10));
-    let (reason, detail) = reason(rig.provision("ann"));
-    assert_eq!(reason, "useradd_failed");
+    let error = rig.provision("ann").unwrap_err();
+    assert_eq!(error.class(), (FailureClass::Broken, "useradd_failed"), "never a refusal");
+    let detail = error.to_string();
     assert!(detail.starts_with("groupadd: /") && detail.ends_with("exit status: 10: because"), "{detail}");
     assert!(!rig.is_recorded("ann"));
 }
@@ -374,12 +375,6 @@ fn somebody_with_a_row_stays_served_by_the_store() {
     rig.execute("UPDATE identity SET state = 'reserved'");
     let provisioned = rig.provision("ann").unwrap();
     assert!(provisioned.warnings[0].contains("not by /etc/passwd"), "{provisioned:?}");
-}
-
-#[test]
-fn a_failure_is_a_fault_of_the_machine_and_never_a_refusal() {
-    let error = LoginError::Useradd { command: "useradd", detail: "x".into() };
-    assert_eq!(error.class(), (FailureClass::Broken, "useradd_failed"));
 }
 
 #[test]
