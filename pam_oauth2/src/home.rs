@@ -20,6 +20,14 @@ pub trait RunCommand {
     /// # Errors
     /// It cannot be started, or its exit status is not 0.
     fn run(&self, program: &str, arguments: &[&str]) -> Result<(), CommandError>;
+
+    /// As [`Self::run`], and returns what it printed on stdout, capped; empty where an implementation keeps nothing.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn output(&self, program: &str, arguments: &[&str]) -> Result<String, CommandError> {
+        self.run(program, arguments).map(|()| String::new())
+    }
 }
 
 /// Why a program did not do its work.
@@ -40,6 +48,16 @@ pub enum CommandError {
         program: String,
         /// Exit status or signal.
         status: String,
+        /// What it printed on stderr, printable and capped.
+        stderr: String,
+    },
+    /// It took too long and was killed.
+    #[error("{program} was killed after {seconds} s: {stderr}")]
+    TimedOut {
+        /// Its path.
+        program: String,
+        /// How long it had.
+        seconds: u64,
         /// What it printed on stderr, printable and capped.
         stderr: String,
     },

@@ -25,6 +25,9 @@ pub mod login;
 
 mod ffi;
 
+/// Runs programs, for the admin command: as the module does.
+pub use ffi::child::Commands;
+
 /// The machine's name service, for the admin command: the same calls as the module's.
 pub mod name_service {
     pub use crate::ffi::names::{groups_of, has_id, user_by_name};

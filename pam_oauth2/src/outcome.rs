@@ -130,6 +130,14 @@ pub enum LoginError {
     /// Publishing.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// The local account could not be made.
+    #[error("{command}: {detail}")]
+    Useradd {
+        /// The step that failed: groupadd, useradd …
+        command: &'static str,
+        /// Why, and what is left of it on the machine.
+        detail: String,
+    },
     /// The host holds another account than the one that was recorded.
     #[error("the account that the host holds is not the one that was recorded")]
     IdentityChanged,
@@ -247,6 +255,7 @@ impl LoginError {
             Self::Policy(denied) => (Class::Refused, policy_reason(denied)),
             Self::Record(error) => record_class(error),
             Self::Publish(_) => (Class::Broken, "publication"),
+            Self::Useradd { .. } => (Class::Broken, "useradd_failed"),
             Self::IdentityChanged => (Class::Refused, "identity_changed"),
             Self::Panic => (Class::Broken, "panic"),
         }

@@ -18,6 +18,8 @@ pub const FIRST_LOGIN: &str = "/var/lib/pam_oauth2_device/private/first-login";
 pub const NSS_DB: &str = "/var/lib/pam_oauth2_device/nss.db";
 /// Counters of sign-ins and requests, mode 0600 in a directory of mode 0700.
 pub const LIMITS: &str = "/run/pam_oauth2_device/limits";
+/// shadow(5).
+pub const SHADOW: &str = "/etc/shadow";
 /// passwd(5).
 pub const PASSWD: &str = "/etc/passwd";
 /// group(5).

@@ -3,20 +3,25 @@
 use crate::failure::Failure;
 use crate::output::{changed, complain, say};
 use crate::terminal::Terminal;
+use pam_oauth2::Commands;
 use pam_oauth2::login::{self, Login, Machine};
 use pam_oauth2::name_service::limit_lookups;
 use pam_oauth2::provision::store::StoreProvisioner;
-use pam_oauth2::provision::{DryRun, Provisioner};
+use pam_oauth2::provision::useradd::UseraddProvisioner;
+use pam_oauth2::provision::{ByMode, DryRun, Provisioner};
 use shared::clock::SystemClock;
 use shared::config::Provider;
+use shared::etc::LocalNames;
 
 pub(super) fn run(machine: &Machine, name: String, record: bool) -> Result<(), Failure> {
     let clock = SystemClock::new();
     let mut host = Terminal { machine, name };
     let load = || machine.inputs();
-    let mut store = StoreProvisioner { places: &machine.places, load: &load, clock: &clock };
+    let store = StoreProvisioner { places: &machine.places, load: &load, clock: &clock };
+    let local = || LocalNames::read(&machine.passwd, &machine.group);
+    let mut by_mode = ByMode { useradd: UseraddProvisioner { store, commands: &Commands, local: &local } };
     let mut dry = DryRun;
-    let provisioner: &mut dyn Provisioner = if record { &mut store } else { &mut dry };
+    let provisioner: &mut dyn Provisioner = if record { &mut by_mode } else { &mut dry };
     let connect = |provider: &Provider| login::https(provider, limit_lookups);
     let mut login =
         Login { machine, host: &mut host, connect: &connect, clock: &clock, provisioner, counters: None };

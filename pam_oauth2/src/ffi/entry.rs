@@ -10,11 +10,14 @@ use crate::host::Host;
 use crate::limits::{Counters, since_boot};
 use crate::login::{self, Admission, Exit, Login, Machine};
 use crate::outcome::{LoginError, Reply};
+use crate::provision::ByMode;
 use crate::provision::store::StoreProvisioner;
+use crate::provision::useradd::UseraddProvisioner;
 use pam::constants::{PamFlag, PamResultCode};
 use pam::module::{PamHandle, PamHooks};
 use pam::pam_hooks;
 use shared::clock::{Clock, SystemClock};
+use shared::etc::LocalNames;
 use shared::text::log_value;
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -159,7 +162,10 @@ fn authenticate(handle: &mut PamHandle, args: &Args, flags: PamFlag) -> Reply {
         clock: &clock,
         since_boot: &since_boot,
     };
-    let mut provisioner = StoreProvisioner { places: &machine.places, load: &load, clock: &clock };
+    let store = StoreProvisioner { places: &machine.places, load: &load, clock: &clock };
+    let local = || LocalNames::read(&machine.passwd, &machine.group);
+    let useradd = UseraddProvisioner { store, commands: &Commands, local: &local };
+    let mut provisioner = ByMode { useradd };
     let outcome = login::authenticate(
         &mut Login {
             machine: &machine,

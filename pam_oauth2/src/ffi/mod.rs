@@ -1,7 +1,7 @@
 //! The edge to libpam and libc: everything unsafe of this crate. Each block says which promise holds and why.
 #![allow(unsafe_code)]
 
-mod child;
+pub(crate) mod child;
 mod entry;
 mod handle;
 mod log;

@@ -11,6 +11,7 @@ use crate::oauth::{
 };
 use crate::outcome::{Barred, LoginError, NotOurs};
 use crate::prompt::{self, Occasion};
+use crate::provision::useradd::NAME_LIMIT;
 use crate::provision::{Provisioned, Provisioner};
 use shared::clock::Clock;
 use shared::config::{self, Config, Provisioning};
@@ -27,9 +28,6 @@ const MARGIN: Duration = Duration::from_secs(10);
 
 /// The PAM profile without pam_localuser (debian/pam-configs/oauth2-local).
 pub const LOCAL_PROFILE: &str = "oauth2-local";
-
-/// groupadd(8) takes no longer name, in bytes.
-const USERADD_NAME_MAX: usize = 32;
 
 /// Somebody is in.
 #[derive(Debug)]
@@ -176,7 +174,7 @@ fn useradd_can_make(machine: &Machine, held: &Held) -> Result<(), LoginError> {
     if known::parameters(machine)?.is_none_or(|parameters| parameters.profile != LOCAL_PROFILE) {
         return Err(LoginError::WrongProfile);
     }
-    if held.account.name.as_str().len() > USERADD_NAME_MAX {
+    if held.account.name.as_str().len() > NAME_LIMIT {
         return Err(LoginError::TooLongForUseradd);
     }
     Ok(())

@@ -2,9 +2,11 @@
 
 pub mod store;
 
+pub mod useradd;
+
 use crate::admission::Admitted;
 use crate::outcome::LoginError;
-use shared::config::Config;
+use shared::config::{Config, Provisioning};
 
 /// What was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,5 +37,20 @@ pub struct DryRun;
 impl Provisioner for DryRun {
     fn provision(&mut self, admitted: &Admitted, _: &Config) -> Result<Provisioned, LoginError> {
         Ok(Provisioned { first: admitted.known().is_none(), ..Provisioned::default() })
+    }
+}
+
+/// The mode of the configuration.
+pub struct ByMode<'a> {
+    /// `useradd`, and with it the store.
+    pub useradd: useradd::UseraddProvisioner<'a>,
+}
+
+impl Provisioner for ByMode<'_> {
+    fn provision(&mut self, admitted: &Admitted, config: &Config) -> Result<Provisioned, LoginError> {
+        match config.provisioning {
+            Provisioning::Useradd => self.useradd.provision(admitted, config),
+            Provisioning::Store | Provisioning::None => self.useradd.store.provision(admitted, config),
+        }
     }
 }

@@ -25,9 +25,6 @@ pub enum Fault {
         /// The known key that is spelled most alike.
         nearest: Option<&'static str>,
     },
-    /// A key of the design that no code serves yet.
-    #[error("\"{0}\" is not supported yet by this version: remove it")]
-    NotSupported(String),
     /// A value of the wrong type or out of bounds.
     #[error("\"{key}\" must be {expected}")]
     Value {

@@ -72,9 +72,6 @@ fn provisioning(
     let words =
         [("store", Provisioning::Store), ("useradd", Provisioning::Useradd), ("none", Provisioning::None)];
     let written = fields.word("provisioning", &words);
-    if written == Some(Provisioning::Useradd) {
-        fields.faults.push(Fault::NotSupported("provisioning: useradd".into()));
-    }
     let is_listed = nsswitch_sources(nsswitch, "passwd").iter().any(|source| source == "oauth2");
     let provisioning = written.unwrap_or(if is_listed { Provisioning::Store } else { Provisioning::None });
     if provisioning != Provisioning::None && !is_listed {

@@ -4,7 +4,8 @@ use super::{Change, known_name};
 use crate::date;
 use crate::failure::Failure;
 use pam_oauth2::login::Machine;
-use shared::clock::Day;
+use shared::clock::{Clock, Day, SystemClock};
+use shared::store::RowState;
 
 pub(super) fn run(machine: &Machine, name: &str, day: Option<Day>) -> Result<(), Failure> {
     let name = known_name(name)?;
@@ -13,9 +14,14 @@ pub(super) fn run(machine: &Machine, name: &str, day: Option<Day>) -> Result<(),
         Some(day) => format!("{name} works until {} 00:00 UTC, and not from then on", date::text(day)),
         None => format!("{name} does not expire"),
     };
-    if !change.make(|store, by| store.set_expiry(&name, day, by))? {
-        return change.no_change(&sentence);
+    let is_new = change.make(|store, by| store.set_expiry(&name, day, by))?;
+    let person = super::find(&change.store, name.as_str())?;
+    if is_new {
+        let line = day.map_or("never".into(), date::text);
+        change.publish(&format!("user expiry set user={name} expires={line}"), &sentence)?;
+    } else {
+        change.no_change(&sentence)?;
     }
-    let line = day.map_or("never".into(), date::text);
-    change.publish(&format!("user expiry set user={name} expires={line}"), &sentence)
+    let is_over = day.is_some_and(|day| day <= SystemClock::new().today());
+    change.shut_local_account(&person.account, is_over || person.state == RowState::Locked)
 }

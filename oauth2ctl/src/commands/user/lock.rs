@@ -9,13 +9,19 @@ use shared::clock::{Clock, SystemClock};
 pub(super) fn lock(machine: &Machine, name: &str) -> Result<(), Failure> {
     let name = known_name(name)?;
     let mut change = Change::begin(machine)?;
-    if !change.make(|store, by| store.lock(&name, by))? {
-        return change.no_change(&format!("{name} is locked"));
+    let locked = change.make(|store, by| store.lock(&name, by))?;
+    let person = super::find(&change.store, name.as_str())?;
+    if locked {
+        change.publish(
+            &format!("user locked user={name}"),
+            &format!(
+                "{name} is locked: no sign-in, key, cron job or su from now on. What runs goes on running"
+            ),
+        )?;
+    } else {
+        change.no_change(&format!("{name} is locked"))?;
     }
-    change.publish(
-        &format!("user locked user={name}"),
-        &format!("{name} is locked: no sign-in, key, cron job or su from now on. What runs goes on running"),
-    )
+    change.shut_local_account(&person.account, true)
 }
 
 pub(super) fn unlock(machine: &Machine, name: &str) -> Result<(), Failure> {
@@ -32,8 +38,11 @@ pub(super) fn unlock(machine: &Machine, name: &str) -> Result<(), Failure> {
         _ => String::new(),
     };
     let state = person.state.as_str();
-    if !was_locked {
-        return change.no_change(&format!("{name} is not locked ({state}){expired}"));
+    if was_locked {
+        change
+            .publish(&format!("user unlocked user={name}"), &format!("{name} is {state} again{expired}"))?;
+    } else {
+        change.no_change(&format!("{name} is not locked ({state}){expired}"))?;
     }
-    change.publish(&format!("user unlocked user={name}"), &format!("{name} is {state} again{expired}"))
+    change.shut_local_account(&person.account, person.expires_day.is_some_and(|day| day <= today))
 }

@@ -16,11 +16,15 @@ mod uids;
 use crate::cli::User;
 use crate::failure::Failure;
 use crate::output::{actor, changed, say};
+use pam_oauth2::Commands;
 use pam_oauth2::login::Machine;
+use pam_oauth2::provision::useradd;
 use shared::clock::{Clock, SystemClock};
-use shared::config::Config;
+use shared::config::{Config, Provisioning};
+use shared::identity::account::Account;
 use shared::store::{By, Person, RosterError, Store};
 use shared::types::LoginName;
+use std::path::Path;
 
 pub(super) fn run(machine: &Machine, command: User) -> Result<(), Failure> {
     match command {
@@ -62,9 +66,27 @@ impl<'a> Change<'a> {
         Ok(change(&mut self.store, by)?)
     }
 
+    /// Shuts an account that useradd made, or opens it again, also where this package's own account phase is not asked:
+    /// people in /etc/passwd are local people to pam_unix.
+    fn shut_local_account(&self, account: &Account, shut: bool) -> Result<(), Failure> {
+        let local = self.machine.local()?;
+        let is_theirs = local.user(account.name.as_str()).is_some_and(|line| line.uid == account.uid.get());
+        if self.config.provisioning != Provisioning::Useradd || !is_theirs {
+            return Ok(());
+        }
+        let done = if shut {
+            useradd::expire(&Commands, &account.name).map_err(|error| error.to_string())
+        } else {
+            let shadow = Path::new(shared::paths::SHADOW);
+            useradd::unexpire(&Commands, shadow, &account.name).map(drop).map_err(|error| error.to_string())
+        };
+        done.map_err(|error| {
+            Failure::Other(format!("{error}. The account phase of this package is up to date all the same"))
+        })
+    }
+
     /// Publishes it, and says so: `sentence` to the administrator, `line` to the system log.
-    fn publish(self, line: &str, sentence: &str) -> Result<(), Failure> {
-        drop(self.store);
+    fn publish(&self, line: &str, sentence: &str) -> Result<(), Failure> {
         changed(line);
         super::publish_now(self.machine).map_err(|failure| {
             Failure::Other(format!("{sentence}; but that is not published yet: {failure}. Say it again"))
@@ -74,8 +96,7 @@ impl<'a> Change<'a> {
     }
 
     /// Nothing to do; what an earlier run could not publish is published.
-    fn no_change(self, sentence: &str) -> Result<(), Failure> {
-        drop(self.store);
+    fn no_change(&self, sentence: &str) -> Result<(), Failure> {
         super::publish_now(self.machine)?;
         say(&format!("no change: {sentence}"));
         Ok(())

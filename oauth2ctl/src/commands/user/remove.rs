@@ -22,6 +22,7 @@ pub(super) fn run(machine: &Machine, name: &str) -> Result<(), Failure> {
             account.name, account.uid
         ),
     )?;
+    change.shut_local_account(account, true)?;
     say(&format!("{} is kept: archive or delete it by hand", account.home));
     Ok(())
 }
