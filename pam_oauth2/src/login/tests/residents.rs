@@ -117,6 +117,20 @@ fn a_user_who_only_has_the_name_of_one_of_ours_notices_nothing() {
 }
 
 #[test]
+fn useradd_mode_asks_nobody_behind_a_stack_that_jumps_over_local_users() {
+    let stage = Stage::new("");
+    let text = std::fs::read_to_string(&stage.machine.config).unwrap().replace("\"store\"", "\"useradd\"");
+    secure_file::replace(&stage.machine.config, text.as_bytes(), 0o600).unwrap();
+    stage.enable();
+    let refused =
+        |name: &str| reason(run(&stage, &mut stage.host(name, Prompts::new()), &Script::new(vec![])));
+    assert_eq!(refused("ann"), "wrong_profile");
+    let inputs = stage.machine.inputs().unwrap();
+    parameters::enable(&stage.machine.places, &inputs, LOCAL_PROFILE, &SystemClock::new()).unwrap();
+    assert_eq!(refused(&"a".repeat(33)), "name_not_admissible");
+}
+
+#[test]
 fn without_provisioning_people_are_whoever_the_host_knows() {
     let stage = Stage::new("");
     let text = std::fs::read_to_string(&stage.machine.config).unwrap().replace("\"store\"", "\"none\"");
