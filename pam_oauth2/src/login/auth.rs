@@ -227,6 +227,10 @@ fn hold_prospective(
     match known::prospective_account(login.machine, name, local, &parameters) {
         Ok(account) if !resolved.is(&account) => Err(Exit::NotOurs(NotOurs::Name)),
         Ok(_) if parameters.config_digest != config.digest => Err(LoginError::ConfigChanged.into()),
+        // The name service looks at the owner of a home that is to be adopted; here the way to it counts too.
+        Ok(account) if !admission::home_is_free(&account, config) => {
+            Err(Absent::HomeExists { home: account.home }.into())
+        }
         Ok(account) => Ok(Held { account, confirmed: false, origin: Origin::Ours }),
         Err(Absent::Unreadable) => Err(Absent::Unreadable.into()),
         // Somebody else's name service knows a name that could not be ours.
