@@ -4,6 +4,10 @@
 -- An administrator's word (user add --adopt-home) that the home directory which is there already is this person's.
 ALTER TABLE identity ADD COLUMN adopt_home INTEGER NOT NULL DEFAULT 0 CHECK (adopt_home IN (0, 1));
 
+-- The account is one of /etc/passwd or of another source, and is never served from here: whoever deletes it there has deleted
+-- it, and may give its uid to somebody else.
+ALTER TABLE identity ADD COLUMN existing INTEGER NOT NULL DEFAULT 0 CHECK (existing IN (0, 1));
+
 CREATE TABLE former_name(
   login_name TEXT PRIMARY KEY,             -- a name that somebody left by a rename goes to nobody by itself
   uid INTEGER NOT NULL,                    -- whose it was: an identity's, or a tombstone's

@@ -50,7 +50,7 @@ impl Host for Terminal<'_> {
         Ok(known.or_else(|| self.machine.prospective(name).as_ref().map(Resolved::from)))
     }
 
-    fn groups(&self, name: &str, gid: u32) -> Result<Vec<u32>, HostError> {
+    fn groups(&self, name: &str, gid: u32) -> Result<Vec<(u32, String)>, HostError> {
         name_service::groups_of(name, gid)
     }
 

@@ -20,6 +20,7 @@ pub struct Admitted {
     account: Account,
     groups: Vec<GroupClaim>,
     known: Option<Known>,
+    origin: Origin,
     warnings: Vec<String>,
 }
 
@@ -50,6 +51,12 @@ impl Admitted {
     #[must_use]
     pub fn known(&self) -> Option<Known> {
         self.known
+    }
+
+    /// Who made the account.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.origin
     }
 
     /// Sentences for the log: what the person does not get.
@@ -98,8 +105,14 @@ pub fn admit(claims: VerifiedClaims, held: &Account, grounds: &Grounds<'_>) -> R
             None
         }
     };
-    let mut admitted =
-        Admitted { groups: Vec::new(), account: held.clone(), claims, known, warnings: Vec::new() };
+    let mut admitted = Admitted {
+        groups: Vec::new(),
+        account: held.clone(),
+        claims,
+        known,
+        origin: grounds.origin,
+        warnings: Vec::new(),
+    };
     for (provider_id, name) in allowed.groups {
         match group(provider_id, name, grounds)? {
             Ok(group) => admitted.groups.push(group),
@@ -138,7 +151,8 @@ fn known_person(
     origin: Origin,
     config: &Config,
 ) -> Result<Option<Known>, LoginError> {
-    if !same(&person.account, held) {
+    let is_same = if person.existing { person.account.uid == held.uid } else { same(&person.account, held) };
+    if !is_same {
         return Err(LoginError::IdentityChanged);
     }
     if person.state == RowState::Confirmed {

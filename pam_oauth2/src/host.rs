@@ -101,11 +101,11 @@ pub trait Host {
     /// [`HostError::NameService`].
     fn resolve(&self, name: &str) -> Result<Option<Resolved>, HostError>;
 
-    /// gids of the groups that a user is in, the primary group among them.
+    /// Numbers and names of the groups that a user is in, the primary group among them, from every source.
     ///
     /// # Errors
-    /// [`HostError::NameService`].
-    fn groups(&self, name: &str, gid: u32) -> Result<Vec<u32>, HostError>;
+    /// [`HostError::NameService`]; a group without a name is one.
+    fn groups(&self, name: &str, gid: u32) -> Result<Vec<(u32, String)>, HostError>;
 
     /// Does any source of the name service know a user or a group with this number?
     ///

@@ -97,6 +97,23 @@ def test_a_lock_bites_on_keys_and_the_accounts_own_expiry_counts(machine):
     assert machine.sandbox.run("su pat -c true", check=False).returncode != 0
 
 
+def test_somebody_bound_beforehand_keeps_every_way_in(machine):
+    machine.sandbox.run(f"oauth2ctl user bind sue {machine.provider.issuer} some-subject")
+    assert machine.person.password_login("sue", PASSWORD).status == 0
+    sudo = machine.sandbox.run("sudo -k -S true", user=machine.uid_of("sue"), input=PASSWORD + "\n", check=False)
+    assert sudo.returncode == 0, sudo.stderr
+
+
+def test_an_account_that_is_deleted_does_not_come_back(machine):
+    sandbox = machine.sandbox
+    assert machine.person.first_login("max").status == 0
+    sandbox.run("usermod -s /bin/sh max && oauth2ctl publish")
+    assert machine.person.login_again("max", command="echo $0").output.strip().endswith("sh")
+    sandbox.run("userdel max && oauth2ctl publish")
+    assert machine.resolves("max") is None
+    assert machine.person.knock("max").status == 255
+
+
 def test_the_profile_that_was_proved_is_the_one_that_stands_there():
     with Machine("bookworm", config={**product.ID_TOKEN, "local_users": "allow"}, enabled=False) as machine:
         run = machine.sandbox.run

@@ -17,7 +17,7 @@ pub(super) fn run(machine: &Machine, name: String, record: bool) -> Result<(), F
     let clock = SystemClock::new();
     let mut host = Terminal { machine, name };
     let load = || machine.inputs();
-    let store = StoreProvisioner { places: &machine.places, load: &load, clock: &clock };
+    let store = StoreProvisioner { places: &machine.places, load: &load, clock: &clock, existing: false };
     let local = || LocalNames::read(&machine.passwd, &machine.group);
     let mut by_mode = ByMode { useradd: UseraddProvisioner { store, commands: &Commands, local: &local } };
     let mut dry = DryRun;

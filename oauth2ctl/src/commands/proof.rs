@@ -17,7 +17,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// Services whose account phase must hold, under the names of the distributions; one without a file is not installed.
-const SERVICES: [&str; 4] = ["sshd", "cron", "crond", "su"];
+pub(super) const SERVICES: [&str; 4] = ["sshd", "cron", "crond", "su"];
 
 /// Where libpam looks for them.
 pub(super) const DIRECTORIES: [&str; 2] = ["/etc/pam.d", "/usr/lib/pam.d"];

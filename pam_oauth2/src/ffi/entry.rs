@@ -162,7 +162,7 @@ fn authenticate(handle: &mut PamHandle, args: &Args, flags: PamFlag) -> Reply {
         clock: &clock,
         since_boot: &since_boot,
     };
-    let store = StoreProvisioner { places: &machine.places, load: &load, clock: &clock };
+    let store = StoreProvisioner { places: &machine.places, load: &load, clock: &clock, existing: false };
     let local = || LocalNames::read(&machine.passwd, &machine.group);
     let useradd = UseraddProvisioner { store, commands: &Commands, local: &local };
     let mut provisioner = ByMode { useradd };

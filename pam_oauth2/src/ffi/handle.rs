@@ -98,7 +98,7 @@ impl Host for PamHost<'_> {
         names::user_by_name(name)
     }
 
-    fn groups(&self, name: &str, gid: u32) -> Result<Vec<u32>, HostError> {
+    fn groups(&self, name: &str, gid: u32) -> Result<Vec<(u32, String)>, HostError> {
         names::groups_of(name, gid)
     }
 

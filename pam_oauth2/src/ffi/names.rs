@@ -42,11 +42,26 @@ pub fn has_id(id: u32) -> Result<bool, HostError> {
     Ok(has_user(id)? || has_group(id)?)
 }
 
-/// gids of the groups that a user is in, `gid` among them (getgrouplist(3)).
+/// Numbers and names of the groups that a user is in, `gid` among them.
 ///
 /// # Errors
-/// [`HostError::NameService`]: more groups than the kernel takes, or no memory.
-pub fn groups_of(name: &str, gid: u32) -> Result<Vec<u32>, HostError> {
+/// [`HostError::NameService`]: more groups than the kernel takes, no memory, or a number that has no name.
+pub fn groups_of(name: &str, gid: u32) -> Result<Vec<(u32, String)>, HostError> {
+    let nameless = HostError::NameService(libc::ENOENT);
+    let named = |gid| Ok((gid, group_name(gid)?.ok_or(nameless)?));
+    gids_of(name, gid)?.into_iter().map(named).collect()
+}
+
+fn group_name(gid: u32) -> Result<Option<String>, HostError> {
+    lookup(
+        // SAFETY: the pointers are `lookup`'s own and valid for the call.
+        |entry, buffer, length, result| unsafe { libc::getgrgid_r(gid, entry, buffer, length, result) },
+        |entry: &libc::group| text(entry.gr_name),
+    )
+}
+
+/// getgrouplist(3).
+fn gids_of(name: &str, gid: u32) -> Result<Vec<u32>, HostError> {
     let Ok(name) = CString::new(name) else { return Ok(Vec::new()) };
     let mut gids = vec![0; 64];
     loop {
@@ -122,7 +137,7 @@ mod tests {
         assert_eq!(user_by_name("root").unwrap().unwrap().uid, 0);
         assert_eq!(user_by_name("no-such-user-here").unwrap(), None);
         assert_eq!(user_by_name("a\0b").unwrap(), None);
-        assert!(groups_of("root", 0).unwrap().contains(&0));
+        assert!(groups_of("root", 0).unwrap().contains(&(0, "root".into())));
         assert!(has_user(0).unwrap() && has_group(0).unwrap());
         assert!(!has_user(1_999_999_999).unwrap() && !has_group(1_999_999_999).unwrap());
     }

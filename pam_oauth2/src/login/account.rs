@@ -46,14 +46,18 @@ pub fn account(
 
 fn check(row: &Row, host: &dyn Host, clock: &dyn Clock, just_signed_in: bool) -> Result<(), LoginError> {
     let today = clock.today();
-    let barred = row.barred(today).or((row.state == State::Reserved).then_some(Barred::Unconfirmed));
-    if let Some(barred) = barred {
+    // A key must not open a name that nobody has verified, unless the account was its owner's before we knew of them.
+    let unconfirmed = row.state == State::Reserved && row.is_served;
+    if let Some(barred) = row.barred(today).or(unconfirmed.then_some(Barred::Unconfirmed)) {
         return Err(LoginError::Barred(barred));
     }
-    if host.resolve(&row.entry.name)?.as_ref() != Some(&row.entry) {
+    let resolved = host.resolve(&row.entry.name)?;
+    if !resolved.is_some_and(|resolved| row.is_of(&resolved)) {
         return Err(LoginError::Barred(Barred::IdentityChanged));
     }
     match row.max_confirmation_age {
+        // An account that is not ours and not confirmed yet has no day.
+        Some(_) if row.state == State::Reserved => Ok(()),
         Some(days) if !just_signed_in && applies(row, &host.service()) && !is_fresh(row, today.0, days) => {
             Err(LoginError::TooOld { days })
         }

@@ -86,14 +86,14 @@ pub fn authenticate(login: &mut Login<'_>, privileged: bool) -> Result<Admission
         useradd_can_make(login.machine, &held)?;
     }
     if config.require_publickey && login.host.lacks_publickey() {
-        // A user of the machine whom nobody has bound keeps the password that the next module asks for.
-        let stranger = held.is_a_stranger_of_the_machine();
+        // A user of the machine keeps the password that the next module asks for.
+        let stranger = held.is_existing();
         let refused = LoginError::PublickeyRequired.into();
         return Err(if stranger { Exit::NotOurs(NotOurs::LocalUser) } else { refused });
     }
     let claims = match sign_in(login, &config, &held, started) {
         // A user of the machine has a password: whoever types it is asked for it by the next module.
-        Err(LoginError::TypedText) if held.is_a_stranger_of_the_machine() => {
+        Err(LoginError::TypedText) if held.is_existing() => {
             return Err(Exit::NotOurs(NotOurs::LocalUser));
         }
         claims => claims?,
@@ -143,7 +143,7 @@ fn hold(
         }
         (Some(Standing::Row(row)), resolved) => Ok(hold_row(login, config, &row, resolved.as_ref())?),
         (Some(Standing::Removed), _) => Err(Absent::Tombstoned(name).into()),
-        (_, Some(resolved)) if exists_elsewhere(config, local, name.as_str()) => {
+        (_, Some(resolved)) if exists_elsewhere(login.machine, config, local, name.as_str())? => {
             let account =
                 resident::existing(login.host, config, local, name, &resolved).map_err(Exit::NotOurs)?;
             Ok(Held { account, confirmed: false, origin: Origin::Existing })
@@ -160,9 +160,16 @@ fn hold(
 }
 
 /// Is the account of a name that is not published somebody else's making, and may its owner sign in all the same? Whether a
-/// user of /etc/passwd may has been asked before.
-fn exists_elsewhere(config: &Config, local: &LocalNames, name: &str) -> bool {
-    local.user(name).is_some() || config.provisioning == Provisioning::None
+/// user of /etc/passwd may has been asked before. Parameters of first logins are left from another mode: what sshd holds may
+/// then be an entry of ours.
+fn exists_elsewhere(
+    machine: &Machine,
+    config: &Config,
+    local: &LocalNames,
+    name: &str,
+) -> Result<bool, LoginError> {
+    let others = config.provisioning == Provisioning::None && known::parameters(machine)?.is_none();
+    Ok(others || local.user(name).is_some())
 }
 
 /// What useradd(8) will need, before anybody is bothered.
@@ -181,8 +188,9 @@ fn useradd_can_make(machine: &Machine, held: &Held) -> Result<(), LoginError> {
 }
 
 impl Held {
-    fn is_a_stranger_of_the_machine(&self) -> bool {
-        self.origin == Origin::Existing && !self.confirmed
+    /// The machine's own, who had a way in before us and keeps it.
+    fn is_existing(&self) -> bool {
+        self.origin == Origin::Existing
     }
 }
 
@@ -195,12 +203,12 @@ fn hold_row(
     if let Some(barred) = row.barred(login.clock.today()) {
         return Err(LoginError::Barred(barred));
     }
-    let account = known::row_account(row)?;
-    match resolved {
+    let resolved = match resolved {
         None => return Err(LoginError::NotResolved),
-        Some(resolved) if !resolved.is(&account) => return Err(LoginError::IdentityChanged),
-        Some(_) => {}
-    }
+        Some(resolved) if !row.is_of(resolved) => return Err(LoginError::IdentityChanged),
+        Some(resolved) => resolved,
+    };
+    let account = known::account_of(resolved)?;
     let confirmed = row.state == State::Confirmed;
     let origin = if row.is_served { Origin::Ours } else { Origin::Existing };
     let needs_no_home = !confirmed && origin == Origin::Ours;

@@ -40,6 +40,14 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// Is this the entry that the row stands for? Home, shell and primary group of an account that is not ours are its
+    /// keeper's to change (chsh(1), usermod(8)).
+    pub(super) fn is_of(&self, resolved: &Resolved) -> bool {
+        let same =
+            |entry: &Resolved| (entry.name.clone(), entry.uid) == (resolved.name.clone(), resolved.uid);
+        if self.is_served { self.entry == *resolved } else { same(&self.entry) }
+    }
+
     /// Why this row lets nobody in today, if so.
     pub(super) fn barred(&self, today: Day) -> Option<Barred> {
         match self.state {
@@ -103,9 +111,8 @@ pub(super) fn parameters(machine: &Machine) -> Result<Option<FirstLogin>, LoginE
     }
 }
 
-/// The account that a published row stands for.
-pub(super) fn row_account(row: &Row) -> Result<Account, LoginError> {
-    let entry = &row.entry;
+/// The account of an entry that a published row stands for.
+pub(super) fn account_of(entry: &Resolved) -> Result<Account, LoginError> {
     let name = LoginName::parse(&entry.name).map_err(Absent::from)?;
     let refused = |_| LoginError::Snapshot(SnapshotError::Refused("an id"));
     Ok(Account {

@@ -85,6 +85,8 @@ pub(super) fn are_allowed(machine: &Machine) -> bool {
 
 /// Any provider's word must not make root of somebody's name. What cannot be told counts as yes.
 fn is_in_privileged_group(host: &dyn Host, local: &LocalNames, resolved: &Resolved) -> bool {
-    let Ok(gids) = host.groups(&resolved.name, resolved.gid) else { return true };
-    local.group.iter().any(|line| is_privileged(&line.name) && gids.contains(&line.gid))
+    let Ok(groups) = host.groups(&resolved.name, resolved.gid) else { return true };
+    // Another name of the same gid in /etc/group counts too.
+    let alias = |gid: u32| local.group.iter().any(|line| line.gid == gid && is_privileged(&line.name));
+    groups.iter().any(|(gid, name)| is_privileged(name) || alias(*gid))
 }

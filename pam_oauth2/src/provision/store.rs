@@ -1,7 +1,7 @@
 //! Provisioning by the store: record, publish, and see that it is published.
 
 use super::{Provisioned, Provisioner};
-use crate::admission::Admitted;
+use crate::admission::{Admitted, Origin};
 use crate::outcome::LoginError;
 use shared::clock::Clock;
 use shared::config::Config;
@@ -19,6 +19,8 @@ pub struct StoreProvisioner<'a> {
     pub load: Load<'a>,
     /// Time.
     pub clock: &'a dyn Clock,
+    /// The account stands in /etc/passwd, whoever has put it there.
+    pub existing: bool,
 }
 
 impl Provisioner for StoreProvisioner<'_> {
@@ -60,6 +62,7 @@ impl StoreProvisioner<'_> {
             today: self.clock.today(),
             now: self.clock.unix_seconds(),
             publish_day: config.policy.max_confirmation_age.is_some(),
+            existing: self.existing || admitted.origin() == Origin::Existing,
         })
     }
 

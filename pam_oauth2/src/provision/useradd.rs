@@ -55,6 +55,7 @@ impl Provisioner for UseraddProvisioner<'_> {
         // Another login of the same person must neither fail because of this one, nor rely on what this one undoes.
         let _lock = self.lock()?;
         if self.is_there(account)? {
+            self.store.existing = true;
             // Left by a login that was killed, or made by one that has just ended.
             return self.store.provision(admitted, config);
         }
@@ -62,6 +63,7 @@ impl Provisioner for UseraddProvisioner<'_> {
             return self.served_by_the_store(admitted, config);
         }
         let made = self.make(account)?;
+        self.store.existing = true;
         let provisioned = self.store.provision(admitted, config);
         provisioned.map_err(|error| self.after_the_store(account, made, error))
     }

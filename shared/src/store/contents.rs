@@ -164,7 +164,8 @@ impl<'a> Contents<'a> {
         let local = &self.inputs.local;
         let namesake = local.user(name);
         let elsewhere = self.inputs.config.provisioning == Provisioning::None && !person.probe;
-        let visible = namesake.is_none() && !elsewhere;
+        let has_uid = local.passwd.iter().any(|line| line.uid == uid);
+        let visible = namesake.is_none() && !has_uid && !elsewhere && !person.existing;
         let private_group = visible && self.is_free(name, uid);
         let denied = !person.probe && !policy::permits_user(&account.name, &self.inputs.config);
         let state = match person.state {

@@ -4,6 +4,7 @@
 use super::publish::{Inputs, PublishError, lock};
 use super::{Places, local_groups};
 use crate::clock::Clock;
+use crate::config::Provisioning;
 use crate::first_login::{self, FirstLogin};
 use crate::secure_file::{self, SecureFileError};
 use crate::types::{Gid, IdError};
@@ -43,6 +44,15 @@ pub fn disable(places: &Places, clock: &dyn Clock) -> Result<bool, PublishError>
 
 /// Brings the file in line with the configuration, where there is one: a publication does not enable.
 pub(super) fn refresh(places: &Places, inputs: &Inputs) -> Result<(), PublishError> {
+    if inputs.config.provisioning == Provisioning::None {
+        // Nobody gets an account here any more: the name service must not promise one.
+        return match std::fs::remove_file(&places.first_login) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(SecureFileError::Io { path: places.first_login.clone(), source }.into())
+            }
+            _ => Ok(()),
+        };
+    }
     let old = match secure_file::read(&places.first_login, places.owner, first_login::LIMIT) {
         Ok(old) => old.bytes,
         Err(SecureFileError::Missing(_)) => return Ok(()),

@@ -52,10 +52,12 @@ pub struct Person {
     pub probe: bool,
     /// An administrator says that the home directory which is there already is theirs.
     pub adopt_home: bool,
+    /// The account is one of /etc/passwd or of another source: never served from here.
+    pub existing: bool,
 }
 
 pub(super) const PERSON: &str = "id, login_name, issuer, subject, uid, gid, gecos, home, shell, state, confirmed_day, \
-                                 expires_day, probe, adopt_home FROM identity";
+                                 expires_day, probe, adopt_home, existing FROM identity";
 
 /// A row of [`PERSON`], without groups.
 pub(super) fn person_row(row: &Row<'_>) -> rusqlite::Result<Result<Person, StoreError>> {
@@ -64,7 +66,7 @@ pub(super) fn person_row(row: &Row<'_>) -> rusqlite::Result<Result<Person, Store
     let (uid, gid): (u32, u32) = (row.get(4)?, row.get(5)?);
     let (id, gecos, home, shell) = (row.get(0)?, row.get(6)?, row.get(7)?, row.get(8)?);
     let days: (Option<u32>, Option<u32>) = (row.get(10)?, row.get(11)?);
-    let (probe, adopt_home) = (row.get(12)?, row.get(13)?);
+    let (probe, adopt_home, existing) = (row.get(12)?, row.get(13)?, row.get(14)?);
     Ok((|| {
         let name = LoginName::parse(&name).map_err(|_| StoreError::Damaged("login_name"))?;
         let subject = match (issuer, subject) {
@@ -85,6 +87,7 @@ pub(super) fn person_row(row: &Row<'_>) -> rusqlite::Result<Result<Person, Store
             expires_day: days.1.map(Day),
             probe,
             adopt_home,
+            existing,
         })
     })())
 }

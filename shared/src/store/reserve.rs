@@ -29,6 +29,8 @@ pub struct Reservation<'a> {
     pub reuse_name: bool,
     /// The home directory which is there already is theirs.
     pub adopt_home: bool,
+    /// The account is one of /etc/passwd or of another source.
+    pub existing: bool,
 }
 
 impl Store {
@@ -84,7 +86,8 @@ fn insert(
     let account = wanted.account;
     connection.execute(
         "INSERT INTO identity(login_name, issuer, subject, uid, gid, gecos, home, shell, state, expires_day, adopt_home, \
-         created_at, generation) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'reserved', ?9, ?10, ?11, ?12)",
+         existing, created_at, generation) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'reserved', ?9, ?10, ?11, ?12, ?13)",
         params![
             account.name.as_str(),
             subject.map(|(issuer, _)| issuer.as_str()),
@@ -96,6 +99,7 @@ fn insert(
             account.shell,
             wanted.expires.map(|day| day.0),
             wanted.adopt_home,
+            wanted.existing,
             seconds(by.now),
             generation
         ],

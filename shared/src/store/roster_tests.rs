@@ -31,6 +31,7 @@ fn reservation(account: &Account) -> Reservation<'_> {
         local_groups: &[],
         reuse_name: false,
         adopt_home: false,
+        existing: false,
     }
 }
 

@@ -36,6 +36,8 @@ pub struct SignIn<'a> {
     pub now: u64,
     /// The day is published (an age limit is configured).
     pub publish_day: bool,
+    /// The account is one of /etc/passwd or of another source, whose keeper may change all of it but name and uid.
+    pub existing: bool,
 }
 
 /// What recording changed.
@@ -183,7 +185,8 @@ impl Change<'_> {
         let generation = self.generation()?;
         self.connection.execute(
             "INSERT INTO identity(login_name, issuer, subject, uid, gid, gecos, home, shell, state, confirmed_day, \
-             created_at, generation) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'confirmed', ?9, ?10, ?11)",
+             created_at, generation, existing) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'confirmed', ?9, ?10, ?11, ?12)",
             params![
                 account.name.as_str(),
                 sign_in.issuer.as_str(),
@@ -195,7 +198,8 @@ impl Change<'_> {
                 account.shell,
                 sign_in.today.0,
                 seconds(sign_in.now),
-                generation
+                generation,
+                sign_in.existing
             ],
         )?;
         let id = self.connection.last_insert_rowid();
@@ -210,12 +214,25 @@ impl Change<'_> {
         Ok(id)
     }
 
+    /// What the keeper of an account that is not ours has made of it.
+    fn follow(&mut self, identity: i64, account: &Account) -> Result<(), RecordError> {
+        let generation = self.generation()?;
+        self.connection.execute(
+            "UPDATE identity SET gid = ?2, home = ?3, shell = ?4, generation = ?5 WHERE id = ?1",
+            params![identity, account.gid.get(), account.home, account.shell, generation],
+        )?;
+        Ok(())
+    }
+
     /// Binds a reserved row, and notes the day.
     fn confirm(&mut self, person: &Person, sign_in: &SignIn<'_>) -> Result<i64, RecordError> {
         let (ours, theirs) = (&person.account, sign_in.account);
         let key = |account: &Account| (account.uid, account.gid, account.home.clone(), account.shell.clone());
         if key(ours) != key(theirs) {
-            return Err(RecordError::AccountChanged);
+            if !person.existing || ours.uid != theirs.uid {
+                return Err(RecordError::AccountChanged);
+            }
+            self.follow(person.id, theirs)?;
         }
         let newly = person.state == RowState::Reserved;
         let new_day = person.confirmed_day != Some(sign_in.today);

@@ -102,6 +102,7 @@ impl Machine {
             today,
             now: 1,
             publish_day,
+            existing: false,
         })
     }
 

@@ -48,6 +48,7 @@ pub(super) fn run(machine: &Machine, request: &Add) -> Result<(), Failure> {
         local_groups: &groups.local,
         reuse_name: request.reuse_name,
         adopt_home: request.adopt_home,
+        existing: false,
     };
     change.make(|store, by| store.reserve(&wanted, by))?;
     if !policy::permits_user(&name, &inputs.config) {

@@ -48,6 +48,7 @@ fn enrol(mut change: Change<'_>, account: &Account, subject: (Issuer, Subject)) 
         local_groups: &[],
         reuse_name: false,
         adopt_home: false,
+        existing: true,
     };
     change.make(|store, by| store.reserve(&wanted, by))?;
     change.publish(

@@ -16,12 +16,14 @@ pub(super) fn run(machine: &Machine, name: &str, day: Option<Day>) -> Result<(),
     };
     let is_new = change.make(|store, by| store.set_expiry(&name, day, by))?;
     let person = super::find(&change.store, name.as_str())?;
+    let is_over = day.is_some_and(|day| day <= SystemClock::new().today());
+    let shut = change.shut_local_account(&person.account, is_over || person.state == RowState::Locked);
     if is_new {
         let line = day.map_or("never".into(), date::text);
         change.publish(&format!("user expiry set user={name} expires={line}"), &sentence)?;
     } else {
         change.no_change(&sentence)?;
     }
-    let is_over = day.is_some_and(|day| day <= SystemClock::new().today());
-    change.shut_local_account(&person.account, is_over || person.state == RowState::Locked)
+    change.warn_where_it_does_not_bite(&person)?;
+    shut
 }

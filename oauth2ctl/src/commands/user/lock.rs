@@ -11,6 +11,8 @@ pub(super) fn lock(machine: &Machine, name: &str) -> Result<(), Failure> {
     let mut change = Change::begin(machine)?;
     let locked = change.make(|store, by| store.lock(&name, by))?;
     let person = super::find(&change.store, name.as_str())?;
+    // First: it holds also where the publication fails.
+    let shut = change.shut_local_account(&person.account, true);
     if locked {
         change.publish(
             &format!("user locked user={name}"),
@@ -21,7 +23,8 @@ pub(super) fn lock(machine: &Machine, name: &str) -> Result<(), Failure> {
     } else {
         change.no_change(&format!("{name} is locked"))?;
     }
-    change.shut_local_account(&person.account, true)
+    change.warn_where_it_does_not_bite(&person)?;
+    shut
 }
 
 pub(super) fn unlock(machine: &Machine, name: &str) -> Result<(), Failure> {

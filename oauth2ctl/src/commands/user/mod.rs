@@ -1,5 +1,5 @@
 //! `user …`: people. Every change is a transaction of the store with its line in the audit trail, and is published at
-//! once; what cannot be published is not changed. Each command may be repeated: it publishes what an earlier run could not.
+//! once; what cannot be published is said. Each command may be repeated: it publishes what an earlier run could not.
 
 mod add;
 mod bind;
@@ -13,11 +13,12 @@ mod rename;
 mod show;
 mod uids;
 
+use super::{profile, proof};
 use crate::cli::User;
 use crate::failure::Failure;
-use crate::output::{actor, changed, say};
+use crate::output::{actor, changed, complain, say};
 use pam_oauth2::Commands;
-use pam_oauth2::login::Machine;
+use pam_oauth2::login::{LOCAL_PROFILE, Machine};
 use pam_oauth2::provision::useradd;
 use shared::clock::{Clock, SystemClock};
 use shared::config::{Config, Provisioning};
@@ -83,6 +84,25 @@ impl<'a> Change<'a> {
         done.map_err(|error| {
             Failure::Other(format!("{error}. The account phase of this package is up to date all the same"))
         })
+    }
+
+    /// Where a stack jumps over users of /etc/passwd, or does not ask us at all, our account phase shuts none of them out.
+    fn warn_where_it_does_not_bite(&self, person: &Person) -> Result<(), Failure> {
+        let name = person.account.name.as_str();
+        if !person.existing && self.machine.local()?.user(name).is_none() {
+            return Ok(());
+        }
+        for service in proof::SERVICES {
+            let is_there =
+                proof::DIRECTORIES.iter().any(|directory| Path::new(directory).join(service).exists());
+            if is_there && profile::in_stack(&proof::DIRECTORIES, service) != Some(LOCAL_PROFILE) {
+                complain(&format!(
+                    "warning: {name} is a user of this machine, and /etc/pam.d/{service} does not ask us about those: there it \
+                     has no effect. It needs the PAM profile {LOCAL_PROFILE}"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Publishes it, and says so: `sentence` to the administrator, `line` to the system log.

@@ -15,6 +15,7 @@ pub(super) fn run(machine: &Machine, name: &str) -> Result<(), Failure> {
     };
     let account = &person.account;
     change.make(|store, by| Ok(store.remove(&account.name, by.now, by.actor)?))?;
+    let shut = change.shut_local_account(account, true);
     change.publish(
         &format!("user removed user={} uid={}", account.name, account.uid),
         &format!(
@@ -22,7 +23,8 @@ pub(super) fn run(machine: &Machine, name: &str) -> Result<(), Failure> {
             account.name, account.uid
         ),
     )?;
-    change.shut_local_account(account, true)?;
+    change.warn_where_it_does_not_bite(&person)?;
+    shut?;
     say(&format!("{} is kept: archive or delete it by hand", account.home));
     Ok(())
 }

@@ -51,6 +51,34 @@ fn a_user_of_the_machine_signs_in_under_the_account_they_have() {
 }
 
 #[test]
+fn an_account_of_the_machine_stays_its_keepers() {
+    let stage = Stage::new(ALLOW);
+    let dora = resident(&stage, "dora", 1001);
+    sign_in_as(&stage, &dora, "s1").unwrap();
+    let changed = Resolved { shell: "/bin/fish".into(), gid: 1500, ..dora.clone() };
+    assert!(matches!(account_of(&stage, &changed), Err(Exit::NotOurs(NotOurs::LocalUser))), "after chsh");
+    let script = approved(claims("dora", "s1", &[]));
+    assert!(run(&stage, &mut host(&stage, &changed, later_prompts()), &script).is_ok());
+    assert_eq!(Store::open(&stage.machine.places).unwrap().people().unwrap()[0].account.shell, "/bin/fish");
+    // Deleted there is deleted: the row never takes the place of the account, nor does it shadow who gets the uid.
+    std::fs::write(&stage.machine.passwd, "root:x:0:0::/root:/bin/sh\ncarol:x:1001:1001::/:/bin/sh\n")
+        .unwrap();
+    stage.publish();
+    let file = MappedFile::open_owned_by(stage.machine.nss_db(), stage.machine.places.owner).unwrap();
+    assert!(!Snapshot::open(file.bytes()).unwrap().person_by_name(b"dora").unwrap().unwrap().visible);
+}
+
+#[test]
+fn a_user_of_the_machine_who_was_bound_beforehand_keeps_every_way_in() {
+    let stage = Stage::new(ALLOW);
+    let dora = resident(&stage, "dora", 1001);
+    sign_in_as(&stage, &dora, "s1").unwrap();
+    stage.execute("UPDATE identity SET state = 'reserved', confirmed_day = NULL");
+    stage.publish();
+    assert!(matches!(account_of(&stage, &dora), Err(Exit::NotOurs(NotOurs::LocalUser))));
+}
+
+#[test]
 fn a_user_of_the_machine_is_bound_to_one_subject() {
     let stage = Stage::new(ALLOW);
     let dora = resident(&stage, "dora", 1001);
@@ -69,11 +97,9 @@ fn a_user_of_the_machine_who_types_a_password_is_asked_for_it_by_somebody_else()
     let dora = resident(&stage, "dora", 1001);
     let prompts = [("Press Enter", Ok(Answer::Text))].into();
     assert!(is_left_alone(&run(&stage, &mut host(&stage, &dora, prompts), &Script::new(vec![]))));
-    // Once bound, they have no other way in here.
     sign_in_as(&stage, &dora, "s1").unwrap();
-    let device = vec![device()];
     let prompts = [("Enter the code", Ok(Answer::Text))].into();
-    assert_eq!(reason(run(&stage, &mut host(&stage, &dora, prompts), &Script::new(device))), "typed_text");
+    assert!(is_left_alone(&run(&stage, &mut host(&stage, &dora, prompts), &Script::new(vec![device()]))));
 }
 
 #[test]
@@ -81,7 +107,8 @@ fn services_reserved_names_and_privileged_users_are_left_alone() {
     for (extra, name, uid, groups) in [
         (ALLOW, "dora", 999, vec![]),
         (ALLOW, "git", 1001, vec![]),
-        (ALLOW, "dora", 1001, vec![27]),
+        (ALLOW, "dora", 1001, vec![(27, "admins".to_owned())]),
+        (ALLOW, "dora", 1001, vec![(5000, "wheel".to_owned())]),
         ("", "dora", 1001, vec![]),
     ] {
         let stage = Stage::new(extra);
@@ -95,7 +122,7 @@ fn services_reserved_names_and_privileged_users_are_left_alone() {
     std::fs::write(&stage.machine.group, "root:x:0:\nsudo:x:27:\n").unwrap();
     let entry = resident(&stage, "dora", 1001);
     let mut host = host(&stage, &entry, first_prompts());
-    host.groups = vec![27];
+    host.groups = vec![(27, "sudo".to_owned())];
     assert!(run(&stage, &mut host, &approved(claims("dora", "s1", &[]))).is_ok(), "named in allowed_users");
 }
 

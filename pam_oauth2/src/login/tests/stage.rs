@@ -19,7 +19,7 @@ pub(super) struct ScriptedHost<'a> {
     pub(super) resolves: Option<RefCell<VecDeque<Option<Resolved>>>>,
     pub(super) ids: Vec<u32>,
     /// getgrouplist's answer, besides the primary group.
-    pub(super) groups: Vec<u32>,
+    pub(super) groups: Vec<(u32, String)>,
     /// How long the person takes to answer a prompt, on the script's clock.
     pub(super) thinks: Option<(Script, std::time::Duration)>,
     /// What happens while the person reads the code.
@@ -173,8 +173,8 @@ impl Host for ScriptedHost<'_> {
         Ok(published.or_else(|| self.stage.machine.prospective(name).as_ref().map(Resolved::from)))
     }
 
-    fn groups(&self, _: &str, gid: u32) -> Result<Vec<u32>, HostError> {
-        Ok([&[gid], self.groups.as_slice()].concat())
+    fn groups(&self, name: &str, gid: u32) -> Result<Vec<(u32, String)>, HostError> {
+        Ok([&[(gid, name.to_owned())], self.groups.as_slice()].concat())
     }
 
     fn has_id(&self, id: u32) -> Result<bool, HostError> {
@@ -209,7 +209,8 @@ pub(super) fn claims(name: &str, subject: &str, groups: &[&str]) -> Value {
 pub(super) fn run(stage: &Stage, host: &mut ScriptedHost<'_>, script: &Script) -> Result<Admission, Exit> {
     let clock = script.clock();
     let load = || stage.machine.inputs();
-    let mut provisioner = StoreProvisioner { places: &stage.machine.places, load: &load, clock };
+    let mut provisioner =
+        StoreProvisioner { places: &stage.machine.places, load: &load, clock, existing: false };
     let connect =
         |_: &shared::config::Provider| -> Box<dyn crate::oauth::Connect> { Box::new(script.clone()) };
     let since_boot = || clock.monotonic();

@@ -92,7 +92,7 @@ impl Rig {
             Ok(Inputs { config: self.config(), local: LocalNames::default() })
         };
         let mut provisioner = UseraddProvisioner {
-            store: StoreProvisioner { places: &self.places, load: &load, clock: &clock },
+            store: StoreProvisioner { places: &self.places, load: &load, clock: &clock, existing: false },
             commands: self,
             local: &|| Ok(self.etc.borrow().clone()),
         };
