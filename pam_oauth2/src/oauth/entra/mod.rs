@@ -99,4 +99,6 @@ fn is_true(claims: &ClaimMap, name: &str) -> bool {
 }
 
 #[cfg(test)]
+mod graph_tests;
+#[cfg(test)]
 mod tests;
