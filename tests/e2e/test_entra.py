@@ -240,6 +240,10 @@ def test_a_token_from_before_this_login_is_refused(machine):
 
 # Guests
 
+# With members of another domain than the names below have.
+GUESTS = {"allow_guests": True, "allowed_tenants": {CONTOSO: ["members.contoso.test"]}}
+
+
 @pytest.mark.parametrize("account", [
     {"guest": "idp"}, {"guest": "acct"}, {"guest": "ext"},
     {"guest": "ext", "version": "1.0"}, {"guest": "idp", "version": "1.0"},
@@ -247,7 +251,7 @@ def test_a_token_from_before_this_login_is_refused(machine):
 def test_a_guest_comes_in_only_where_guests_are_allowed(machine, account):
     screen = trial_is_refused(machine, "not_allowed", account)
     assert "guest" in screen and "allow_guests" in screen
-    machine.reconfigure(config(allow_guests=True))
+    machine.reconfigure(config(**GUESTS))
     if account != {"guest": "ext", "version": "1.0"}:
         ended = machine.trial(ANN)
         assert ended.status == 0, ended.screen
@@ -257,8 +261,15 @@ def test_a_guest_over_ssh_is_refused_and_leaves_nothing(machine):
     machine.provider.people({"gus@contoso.test": {"guest": "acct"}})
     text = is_refused(machine, "gus@contoso.test", "not_allowed")
     assert "allow_guests" in text
-    machine.reconfigure(config(allow_guests=True))
+    machine.reconfigure(config(**GUESTS))
     comes_in(machine, "gus@contoso.test")
+
+
+def test_a_guest_under_a_members_name_is_refused_even_where_guests_are_allowed(machine):
+    machine.reconfigure(config(allow_guests=True, allowed_tenants={CONTOSO: ["contoso.test"]}))
+    assert "domain is that of members" in trial_is_refused(machine, "not_allowed", {"guest": "idp"})
+    machine.provider.people({})
+    assert machine.trial(ANN).status == 0
 
 
 def test_a_member_whose_idp_is_the_tenant_itself_is_no_guest(machine):

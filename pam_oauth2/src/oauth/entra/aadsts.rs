@@ -28,7 +28,7 @@ pub enum About {
 use About::{Application, Code, Person};
 
 /// (number, what it is about, what it means and what helps).
-const KNOWN: [(u64, About, &str); 35] = [
+const KNOWN: [(u64, About, &str); 36] = [
     (
         16000,
         Person,
@@ -63,6 +63,7 @@ const KNOWN: [(u64, About, &str); 35] = [
         "nobody has consented to the application: grant admin consent for the permissions in \"scope\"",
     ),
     (65004, Person, "the person declined to consent to the application"),
+    (70000, Code, "the code, or the grant, is not valid any more"),
     (70011, Application, "\"scope\" holds a scope that does not exist"),
     (70019, Code, "the code has expired"),
     (70020, Code, "the code has expired"),
