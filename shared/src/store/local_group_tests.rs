@@ -1,7 +1,7 @@
 //! Membership in the machine's own groups.
 
 use super::publish::{PublishError, Want, publish};
-use super::tests::{Machine, machine, staff};
+use super::test_machine::{Machine, machine, staff};
 use crate::clock::SystemClock;
 use crate::etc::LocalNames;
 use crate::snapshot::Snapshot;

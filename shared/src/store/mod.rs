@@ -202,4 +202,6 @@ mod local_group_tests;
 #[cfg(test)]
 mod roster_tests;
 #[cfg(test)]
+mod test_machine;
+#[cfg(test)]
 mod tests;

@@ -1,18 +1,14 @@
 //! What administrators change about people, down to what is published of it.
 
 use super::publish::Want;
-use super::tests::{Machine, account, machine, staff};
+use super::test_machine::{Machine, account, machine, name, staff};
 use super::*;
 use crate::clock::Day;
 use crate::identity::account::Account;
 use crate::snapshot::{Snapshot, State};
-use crate::types::{Issuer, LoginName, Subject, Uid};
+use crate::types::{Issuer, Subject, Uid};
 
 const BY: By<'static> = By { actor: "root", now: 1 };
-
-fn name(name: &str) -> LoginName {
-    LoginName::parse(name).unwrap()
-}
 
 fn uid(uid: u32) -> Uid {
     Uid::new(uid).unwrap()
@@ -36,14 +32,6 @@ fn reservation(account: &Account) -> Reservation<'_> {
 }
 
 impl Machine {
-    fn store(&self) -> Store {
-        Store::open(&self.places).unwrap()
-    }
-
-    fn person(&self, login: &str) -> Person {
-        self.store().person(&name(login)).unwrap().unwrap()
-    }
-
     fn reserve(
         &self,
         login: &str,
