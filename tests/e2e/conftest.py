@@ -3,6 +3,7 @@
 import pytest
 
 from rig import namespaces
+from rig.entra import EntraMachine
 from rig.machine import Machine
 from rig.sandbox import RELEASES
 
@@ -17,6 +18,13 @@ def release(request):
 def machine(release):
     """A machine with the product set up, shared by the tests of a module."""
     with Machine(release) as ready:
+        yield ready
+
+
+@pytest.fixture(scope="module")
+def shared_machine():
+    """A machine of Microsoft Entra ID's people; each test's own `machine` takes back what the last one changed."""
+    with EntraMachine("bookworm") as ready:
         yield ready
 
 

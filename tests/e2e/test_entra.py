@@ -14,12 +14,6 @@ BOTH = {**SHARED, "allowed_tenants": {CONTOSO: ["contoso.test"], FABRIKAM: ["fab
 IMPOSTOR = {"tenant": "fabrikam", "preferred_username": ANN}
 
 
-@pytest.fixture(scope="module")
-def shared_machine():
-    with EntraMachine("bookworm") as ready:
-        yield ready
-
-
 @pytest.fixture
 def machine(shared_machine):
     shared_machine.as_usual()

@@ -11,12 +11,6 @@ from rig.entra import ANN, PUBLIC, SECRET, WITH_SECRET, EntraMachine, config, pa
 NOBODY = str(uuid.UUID(int=7))
 
 
-@pytest.fixture(scope="module")
-def shared_machine():
-    with EntraMachine("bookworm") as ready:
-        yield ready
-
-
 @pytest.fixture
 def machine(shared_machine):
     shared_machine.as_usual()

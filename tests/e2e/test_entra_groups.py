@@ -2,18 +2,12 @@
 
 import pytest
 
-from rig.entra import ANN, BASE, CONTOSO, GROUPS_PATH, STAFF, EntraMachine, config, group
+from rig.entra import ANN, BASE, CONTOSO, GROUPS_PATH, STAFF, config, group
 
 ONLY_STAFF = {"allowed_groups": [STAFF]}
 # 250 groups in three pages; the one that counts comes last.
 MANY = {"groups": [STAFF], "group_count": 250}
 FORMS = ["claim_names", "hasgroups"]
-
-
-@pytest.fixture(scope="module")
-def shared_machine():
-    with EntraMachine("bookworm") as ready:
-        yield ready
 
 
 @pytest.fixture

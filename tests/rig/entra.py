@@ -97,14 +97,7 @@ class EntraProvider(Provider):
 
 
 class EntraPerson(Person):
-    def read_prompt(self, terminal, gate=True):
-        if gate:
-            terminal.expect(texts.PRESS_ENTER)
-            terminal.send_line()
-        start = len(terminal.screen)
-        terminal.expect(texts.PRESS_ENTER, timeout=30)
-        text = terminal.screen[start:]
-        return Prompt(re.search(texts.URL, text).group(), re.search(CODE, text).group(), text)
+    code = CODE
 
 
 class EntraMachine(Machine):

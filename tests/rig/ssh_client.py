@@ -40,6 +40,8 @@ class Ended:
 class Person:
     """Connects to the sandbox's sshd and answers what it asks."""
 
+    code = texts.CODE  # what a code of the provider looks like
+
     def __init__(self, sandbox, provider=None, show=None):
         self._sandbox = sandbox
         self._show = show
@@ -81,7 +83,7 @@ class Person:
         start = len(terminal.screen)
         terminal.expect(texts.PRESS_ENTER, timeout=30)
         text = terminal.screen[start:]
-        return Prompt(_find(texts.URL, text), _find(texts.CODE, text), text)
+        return Prompt(_find(texts.URL, text), _find(self.code, text), text)
 
     def approve(self, prompt, approve_as):
         self._provider.browser.approve(prompt.url, prompt.code, approve_as)
@@ -147,7 +149,7 @@ class Person:
         approved = set()
         with self.ssh(name, "true") as terminal:
             while terminal.shows(f"{texts.PRESS_ENTER}|{texts.PASSWORD}"):
-                for code in {*re.findall(texts.CODE, terminal.screen)} - approved:
+                for code in {*re.findall(self.code, terminal.screen)} - approved:
                     url = _find(texts.URL, terminal.screen)
                     self._provider.browser.approve(url, code, name)
                     approved.add(code)
