@@ -1,5 +1,6 @@
 //! Admission (step 8): verified claims, the requested name and the policy -> [`Admitted`]. Only this module makes one,
-//! and only from claims that the provider module verified: nothing can be recorded for anybody else.
+//! and only from claims that the provider module verified: nothing can be recorded for anybody else. What takes access away is
+//! as strict: [`Revoked`] is made here alone, of the very person who signed in.
 
 use crate::home;
 use crate::oauth::VerifiedClaims;
@@ -8,9 +9,10 @@ use shared::config::Config;
 use shared::etc::LocalNames;
 use shared::identity::account::Account;
 use shared::identity::claims::Claims;
-use shared::identity::{admissible, ids, policy};
+use shared::identity::policy::{self, Denied};
+use shared::identity::{admissible, ids};
 use shared::prospective::{Absent, exists};
-use shared::store::{GroupClaim, Person, RowState, Store};
+use shared::store::{GroupClaim, Person, RowState, Store, Whom};
 use shared::types::GroupName;
 
 /// A person who is who they say, may come in, and for whom the host holds the right account.
@@ -66,6 +68,46 @@ impl Admitted {
     }
 }
 
+/// Somebody who has signed in here before, proved to be that very person again, and whom `allowed_groups` lets in no longer.
+/// Nobody else's token makes one: name, subject and account are those of the person's row.
+#[derive(Debug)]
+pub struct Revoked {
+    claims: VerifiedClaims,
+    account: Account,
+    why: Denied,
+}
+
+impl Revoked {
+    /// Whom it concerns, as the store has them.
+    #[must_use]
+    pub fn whom(&self) -> Whom<'_> {
+        let claims = self.claims.claims();
+        let (issuer, subject) = (&claims.issuer, &claims.subject);
+        Whom { name: &self.account.name, uid: self.account.uid, issuer, subject }
+    }
+
+    /// The rule that said no.
+    #[must_use]
+    pub fn why(&self) -> &Denied {
+        &self.why
+    }
+}
+
+/// Why nobody is admitted.
+#[derive(Debug)]
+pub enum Refusal {
+    /// Nothing follows from it.
+    Refused(LoginError),
+    /// The person's other ways in are to be shut too.
+    Revoked(Box<Revoked>),
+}
+
+impl<E: Into<LoginError>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
 /// Who made the account that the host holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -93,9 +135,12 @@ pub struct Grounds<'a> {
 ///
 /// # Errors
 /// The rule that said no.
-pub fn admit(claims: VerifiedClaims, held: &Account, grounds: &Grounds<'_>) -> Result<Admitted, LoginError> {
+pub fn admit(claims: VerifiedClaims, held: &Account, grounds: &Grounds<'_>) -> Result<Admitted, Refusal> {
+    let allowed = match policy::decide(claims.claims(), &held.name, grounds.config) {
+        Ok(allowed) => allowed,
+        Err(why) => return Err(refusal(claims, held, grounds, why)),
+    };
     let verified = claims.claims();
-    let allowed = policy::decide(verified, &held.name, grounds.config)?;
     let known = grounds.store.check_binding(&allowed.name, &verified.issuer, &verified.subject)?;
     let known = match known {
         Some(person) => known_person(&person, held, grounds.origin, grounds.config)?,
@@ -122,6 +167,19 @@ pub fn admit(claims: VerifiedClaims, held: &Account, grounds: &Grounds<'_>) -> R
         }
     }
     Ok(admitted)
+}
+
+/// The policy said no. To whom? Only a person's own sign-in says anything about the person.
+fn refusal(claims: VerifiedClaims, held: &Account, grounds: &Grounds<'_>, why: Denied) -> Refusal {
+    if !why.lacks_groups() {
+        return why.into();
+    }
+    let revoked = Revoked { claims, account: held.clone(), why };
+    match grounds.store.is_bound(revoked.whom()) {
+        Ok(true) => Refusal::Revoked(Box::new(revoked)),
+        Ok(false) => revoked.why.into(),
+        Err(error) => error.into(),
+    }
 }
 
 /// A mapped group with its gid; `Err` if the gid is somebody else's. A group on record has its own.

@@ -1,11 +1,26 @@
 //! Time as an argument: the pipeline never asks the operating system itself.
 
 use std::cell::Cell;
+use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A UTC day: whole days since 1970-01-01.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Day(pub u32);
+
+impl fmt::Display for Day {
+    /// YYYY-MM-DD (civil_from_days; the epoch is shifted to 0000-03-01 so that leap days end their year).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shifted = u64::from(self.0) + 719_468;
+        let (era, of_era) = (shifted / 146_097, shifted % 146_097);
+        let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let march_month = (5 * of_year + 2) / 153;
+        let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+        let year = year_of_era + era * 400 + u64::from(month <= 2);
+        write!(f, "{year:04}-{month:02}-{:02}", of_year - (153 * march_month + 2) / 5 + 1)
+    }
+}
 
 /// Wall clock, monotonic clock and sleep.
 pub trait Clock {

@@ -4,7 +4,7 @@ use super::{profile, proof, sshd};
 use crate::failure::Failure;
 use crate::output::{changed, complain, say};
 use pam_oauth2::login::{LOCAL_PROFILE, Machine};
-use shared::clock::SystemClock;
+use shared::clock::{Clock, SystemClock};
 use shared::config::{Config, LocalUsers, Provisioning};
 use shared::etc::{nsswitch_sources, subordinate_ranges};
 use shared::store::{Store, parameters};
@@ -19,7 +19,7 @@ pub(super) fn enable(machine: &Machine, drop_in: bool) -> Result<(), Failure> {
                 .into(),
         ));
     }
-    Store::migrate(&machine.places)?;
+    super::migrated(&Store::migrate(&machine.places, clock.today())?);
     // An earlier proof says nothing about the machine of now: until the new one holds, first logins are off.
     parameters::disable(&machine.places, &clock)?;
     name_service(machine)?;

@@ -13,8 +13,8 @@ use crate::failure::Failure;
 use crate::output::{changed, complain, say};
 use pam_oauth2::login::Machine;
 use shared::clock::{Clock, SystemClock};
-use shared::store::Store as LiveStore;
 use shared::store::publish::{self, Want};
+use shared::store::{Migrated, Store as LiveStore};
 
 /// Runs a command.
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
@@ -69,12 +69,22 @@ fn publish_now(machine: &Machine) -> Result<(), Failure> {
 }
 
 fn migrate(machine: &Machine) -> Result<(), Failure> {
-    let (_, applied) = LiveStore::migrate(&machine.places)?;
-    if applied == 0 {
+    let done = LiveStore::migrate(&machine.places, SystemClock::new().today())?;
+    if done.applied == 0 {
         say("no change: the store has the schema of this version");
     } else {
-        say(&format!("{}: {applied} migration(s) applied", machine.places.store.display()));
+        say(&format!("{}: {} migration(s) applied", machine.places.store.display(), done.applied));
+    }
+    migrated(&done);
+    Ok(())
+}
+
+/// The system log, and where the store is that was.
+fn migrated(done: &Migrated) {
+    if done.applied > 0 {
         changed("store migrated");
     }
-    Ok(())
+    if let Some(backup) = &done.backup {
+        say(&format!("the store as it was before is kept as {}", backup.display()));
+    }
 }

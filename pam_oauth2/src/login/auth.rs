@@ -3,7 +3,7 @@
 use super::known::{self, Row, Standing};
 use super::resident::{self, Residence, residence};
 use super::{Exit, Machine};
-use crate::admission::{self, Grounds, Origin};
+use crate::admission::{self, Admitted, Grounds, Origin, Refusal, Revoked};
 use crate::host::{Answer, Host, HostError, Resolved};
 use crate::limits::{Counted, Counters};
 use crate::oauth::{
@@ -98,7 +98,11 @@ pub fn authenticate(login: &mut Login<'_>, privileged: bool) -> Result<Admission
         }
         claims => claims?,
     };
-    let admitted = admit(login, &config, &local, &held, claims)?;
+    let admitted = match admit(login, &config, &local, &held, claims) {
+        Ok(admitted) => admitted,
+        Err(Refusal::Refused(error)) => return Err(error.into()),
+        Err(Refusal::Revoked(revoked)) => return Err(revoke(login, &revoked).into()),
+    };
     let provisioned = login.provisioner.provision(&admitted, &config)?;
     unchanged(login.host.resolve(&name)?.as_ref(), admitted.account())?;
     Ok(Admission { account: admitted.account().clone(), provisioned })
@@ -200,8 +204,12 @@ fn hold_row(
     row: &Row,
     resolved: Option<&Resolved>,
 ) -> Result<Held, LoginError> {
-    if let Some(barred) = row.barred(login.clock.today()) {
-        return Err(LoginError::Barred(barred));
+    let revoked = known::is_revoked(login.machine, row, config);
+    match row.barred(login.clock.today()) {
+        // A sign-in is what takes it back.
+        Some(Barred::Denied) if revoked => {}
+        Some(barred) => return Err(LoginError::Barred(barred)),
+        None => {}
     }
     let resolved = match resolved {
         None => return Err(LoginError::NotResolved),
@@ -209,7 +217,7 @@ fn hold_row(
         Some(resolved) => resolved,
     };
     let account = known::account_of(resolved)?;
-    let confirmed = row.state == State::Confirmed;
+    let confirmed = row.state == State::Confirmed || revoked;
     let origin = if row.is_served { Origin::Ours } else { Origin::Existing };
     let needs_no_home = !confirmed && origin == Origin::Ours;
     if needs_no_home
@@ -313,12 +321,22 @@ fn admit(
     local: &LocalNames,
     held: &Held,
     claims: VerifiedClaims,
-) -> Result<admission::Admitted, LoginError> {
+) -> Result<Admitted, Refusal> {
     let store = Store::open(&login.machine.places)?;
     let id_is_taken = |id| Ok(login.host.has_id(id)?);
     let origin = held.origin;
     let grounds = Grounds { config, local, store: &store, id_is_taken: &id_is_taken, origin };
     admission::admit(claims, &held.account, &grounds)
+}
+
+/// Step 9 of somebody whom the provider's groups let in no longer. They are refused whether that can be recorded or not.
+fn revoke(login: &mut Login<'_>, revoked: &Revoked) -> LoginError {
+    let name = revoked.whom().name;
+    match login.provisioner.revoke(revoked) {
+        Ok(()) => log::info!("{name}: keys, cron and su are refused too, until a sign-in is admitted"),
+        Err(error) => log::error!("{name} is in no allowed group any more, but keys go on working: {error}"),
+    }
+    revoked.why().clone().into()
 }
 
 /// Step 10: what the host resolves now must be what it resolved then and what was recorded.

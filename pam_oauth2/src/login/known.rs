@@ -9,10 +9,11 @@ use shared::config::Config;
 use shared::etc::LocalNames;
 use shared::first_login::{self, FirstLogin};
 use shared::identity::account::Account;
+use shared::identity::policy;
 use shared::prospective::{self, Absent, Surroundings};
 use shared::secure_file::{self, SecureFileError};
 use shared::snapshot::{MappedFile, Snapshot, SnapshotError, State};
-use shared::store::Store;
+use shared::store::{RowState, Store};
 use shared::types::LoginName;
 
 /// A name, as published.
@@ -52,9 +53,9 @@ impl Row {
     pub(super) fn barred(&self, today: Day) -> Option<Barred> {
         match self.state {
             State::Locked => Some(Barred::Locked),
-            State::Denied => Some(Barred::Denied),
             _ if self.expires_day.is_some_and(|day| day <= today.0) => Some(Barred::Expired),
-            _ => None,
+            State::Denied => Some(Barred::Denied),
+            State::Reserved | State::Confirmed => None,
         }
     }
 }
@@ -130,6 +131,19 @@ pub(super) fn account_of(entry: &Resolved) -> Result<Account, LoginError> {
 pub(super) fn home_is_adopted(machine: &Machine, account: &Account) -> Result<bool, LoginError> {
     let person = Store::open(&machine.places)?.person(&account.name)?;
     Ok(person.is_some_and(|person| person.account.home == account.home && is_adopted(&person)))
+}
+
+/// Is somebody shut out by nothing but the groups of their last sign-in? What is published does not say which rule it was.
+pub(super) fn is_revoked(machine: &Machine, row: &Row, config: &Config) -> bool {
+    let Ok(name) = LoginName::parse(&row.entry.name) else { return false };
+    if row.state != State::Denied || !policy::permits_user(&name, config) {
+        return false;
+    }
+    // A store that cannot be read lets nobody try.
+    let person = Store::open(&machine.places).and_then(|store| store.person(&name)).ok().flatten();
+    person.is_some_and(|person| {
+        person.revoked && person.state == RowState::Confirmed && person.account.uid.get() == row.entry.uid
+    })
 }
 
 /// The account that a name nobody knows would get, by the same function that the NSS module uses.

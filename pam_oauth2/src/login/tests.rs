@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 
 mod limits;
 mod residents;
+mod revoked;
 mod stage;
 
 use stage::*;

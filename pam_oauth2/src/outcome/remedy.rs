@@ -19,6 +19,7 @@ impl LoginError {
             Self::Barred(Barred::Locked) | Self::Record(RecordError::Locked) => {
                 format!("oauth2ctl user unlock {name} lets them in again")
             }
+            Self::Barred(Barred::Denied) => format!("oauth2ctl user show {name} says by which rule"),
             Self::Barred(Barred::Expired) => {
                 format!("oauth2ctl user expire {name} DATE sets another day")
             }

@@ -4,7 +4,7 @@ pub mod store;
 
 pub mod useradd;
 
-use crate::admission::Admitted;
+use crate::admission::{Admitted, Revoked};
 use crate::outcome::LoginError;
 use shared::config::{Config, Provisioning};
 
@@ -21,13 +21,19 @@ pub struct Provisioned {
     pub warnings: Vec<String>,
 }
 
-/// Makes an account for somebody who was admitted, and for nobody else.
+/// Makes an account for somebody who was admitted, and for nobody else; shuts out whom the provider's groups let in no longer.
 pub trait Provisioner {
     /// Records the sign-in and makes the account resolvable.
     ///
     /// # Errors
     /// The person does not come in.
     fn provision(&mut self, admitted: &Admitted, config: &Config) -> Result<Provisioned, LoginError>;
+
+    /// Refuses a person's keys, cron jobs and su too, until their next admitted sign-in.
+    ///
+    /// # Errors
+    /// It could not be recorded or published: the other ways in are open as before.
+    fn revoke(&mut self, revoked: &Revoked) -> Result<(), LoginError>;
 }
 
 /// Writes nothing: the administrator's trial login.
@@ -37,6 +43,10 @@ pub struct DryRun;
 impl Provisioner for DryRun {
     fn provision(&mut self, admitted: &Admitted, _: &Config) -> Result<Provisioned, LoginError> {
         Ok(Provisioned { first: admitted.known().is_none(), ..Provisioned::default() })
+    }
+
+    fn revoke(&mut self, _: &Revoked) -> Result<(), LoginError> {
+        Ok(())
     }
 }
 
@@ -52,5 +62,9 @@ impl Provisioner for ByMode<'_> {
             Provisioning::Useradd => self.useradd.provision(admitted, config),
             Provisioning::Store | Provisioning::None => self.useradd.store.provision(admitted, config),
         }
+    }
+
+    fn revoke(&mut self, revoked: &Revoked) -> Result<(), LoginError> {
+        self.useradd.revoke(revoked)
     }
 }

@@ -1,7 +1,7 @@
 //! Provisioning by the store: record, publish, and see that it is published.
 
 use super::{Provisioned, Provisioner};
-use crate::admission::{Admitted, Origin};
+use crate::admission::{Admitted, Origin, Revoked};
 use crate::outcome::LoginError;
 use shared::clock::Clock;
 use shared::config::Config;
@@ -48,6 +48,14 @@ impl Provisioner for StoreProvisioner<'_> {
         }
         let first = admitted.known().is_none();
         Ok(Provisioned { first, added: recorded.added, removed: recorded.removed, warnings })
+    }
+
+    fn revoke(&mut self, revoked: &Revoked) -> Result<(), LoginError> {
+        let now = self.clock.unix_seconds();
+        Store::open(self.places)?.revoke(revoked.whom(), &revoked.why().to_string(), now)?;
+        // Also where it was recorded before: that publication may have failed.
+        publish(self.places, self.load, Want::UpToDate, self.clock)?;
+        Ok(())
     }
 }
 

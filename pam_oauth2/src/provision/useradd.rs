@@ -8,7 +8,7 @@ pub use expiry::{ExpiryError, expire, unexpire};
 
 use super::store::StoreProvisioner;
 use super::{Provisioned, Provisioner};
-use crate::admission::Admitted;
+use crate::admission::{Admitted, Revoked};
 use crate::home::RunCommand;
 use crate::outcome::LoginError;
 use rustix::fs::FlockOperation;
@@ -66,6 +66,10 @@ impl Provisioner for UseraddProvisioner<'_> {
         self.store.existing = true;
         let provisioned = self.store.provision(admitted, config);
         provisioned.map_err(|error| self.after_the_store(account, made, error))
+    }
+
+    fn revoke(&mut self, revoked: &Revoked) -> Result<(), LoginError> {
+        self.store.revoke(revoked)
     }
 }
 

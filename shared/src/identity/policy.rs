@@ -42,6 +42,14 @@ pub enum Denied {
     },
 }
 
+impl Denied {
+    /// Is it a group that the person lacks, and nothing else? The name fits then, and is permitted.
+    #[must_use]
+    pub fn lacks_groups(&self) -> bool {
+        matches!(self, Self::NotInAllowedGroup | Self::NoGroups { .. })
+    }
+}
+
 fn no_groups(claim: &str, entra: bool) -> String {
     if entra {
         "in the application's registration, under Token configuration, add the optional claim \"groups\" to the ID token; or \

@@ -167,7 +167,10 @@ impl<'a> Contents<'a> {
         let has_uid = local.passwd.iter().any(|line| line.uid == uid);
         let visible = namesake.is_none() && !has_uid && !elsewhere && !person.existing;
         let private_group = visible && self.is_free(name, uid);
-        let denied = !person.probe && !policy::permits_user(&account.name, &self.inputs.config);
+        let config = &self.inputs.config;
+        // Without the rule nobody is shut out by it.
+        let revoked = person.revoked && config.policy.allowed_groups.is_some();
+        let denied = revoked || !person.probe && !policy::permits_user(&account.name, config);
         let state = match person.state {
             RowState::Locked => State::Locked,
             _ if denied => State::Denied,

@@ -1,8 +1,9 @@
 //! What outlives a person's row: names and numbers that somebody had, and who is shut out with them.
 
-use super::{Store, StoreError};
+use super::people::seconds;
+use super::{Store, StoreError, schema};
 use crate::types::{Issuer, LoginName, Subject, Uid};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params};
 use std::fmt;
 
 /// Somebody who was removed.
@@ -62,6 +63,15 @@ impl Store {
         holder(&self.connection, id)
     }
 
+    /// The uid that whoever was given another one in place of this has now.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn former_uid_owner(&self, uid: Uid) -> Result<Option<Uid>, StoreError> {
+        schema::check_current(&self.connection)?;
+        former_uid_owner(&self.connection, uid)
+    }
+
     /// The name that a person of this uid has now, or had when they were removed.
     ///
     /// # Errors
@@ -102,6 +112,35 @@ pub(super) fn name_of(connection: &Connection, uid: Uid) -> Result<Option<String
                UNION ALL SELECT login_name FROM tombstone WHERE uid = ?1 \
                UNION ALL SELECT login_name FROM former_uid WHERE uid = ?1 LIMIT 1";
     Ok(connection.query_row(sql, [uid.get()], |row| row.get(0)).optional()?)
+}
+
+/// Whose former number it is, by their number of now: names change hands, numbers do not.
+pub(super) fn former_uid_owner(connection: &Connection, uid: Uid) -> Result<Option<Uid>, StoreError> {
+    let sql = "SELECT owner FROM pinned_uid JOIN former_uid USING (uid) WHERE uid = ?1";
+    let owner: Option<u32> = connection.query_row(sql, [uid.get()], |row| row.get(0)).optional()?;
+    owner.map(|owner| Uid::new(owner).map_err(|_| StoreError::Damaged("pinned_uid.owner"))).transpose()
+}
+
+/// The number is its owner's again.
+pub(super) fn forget_former_uid(connection: &Connection, uid: Uid) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM former_uid WHERE uid = ?1", [uid.get()])?;
+    connection.execute("DELETE FROM pinned_uid WHERE uid = ?1", [uid.get()])?;
+    Ok(())
+}
+
+/// Somebody has another number from now on; the old one goes to nobody else.
+pub(super) fn retire_uid(
+    connection: &Connection,
+    (old, new): (Uid, Uid),
+    name: &LoginName,
+    (now, generation): (u64, i64),
+) -> Result<(), StoreError> {
+    connection.execute(
+        "INSERT INTO former_uid VALUES (?1, ?2, NULL, NULL, ?3, ?4)",
+        params![old.get(), name.as_str(), seconds(now), generation],
+    )?;
+    connection.execute("INSERT INTO pinned_uid VALUES (?1, ?2)", params![old.get(), new.get()])?;
+    Ok(())
 }
 
 /// The name of whoever was removed as this person of the provider's.

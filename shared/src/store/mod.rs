@@ -1,6 +1,7 @@
 //! The live store: SQLite, root only (design, section 6). Nobody but root's processes may ever open it; what others
 //! may know is published ([`publish`]).
 
+mod backup;
 mod contents;
 mod former;
 mod local_groups;
@@ -9,6 +10,7 @@ mod people;
 pub mod publish;
 mod rename;
 mod reserve;
+mod revoke;
 mod roster;
 mod schema;
 mod sign_in;
@@ -18,10 +20,12 @@ pub use contents::LOCKED_SHELL;
 pub use former::{IdHolder, Tombstone};
 pub use people::{Person, RowState};
 pub use reserve::Reservation;
+pub use revoke::Whom;
 pub use roster::{By, RosterError};
 pub use schema::VERSION;
 pub use sign_in::{GroupClaim, RecordError, Recorded, SignIn};
 
+use crate::clock::Day;
 use crate::secure_file::SecureFileError;
 use rusqlite::{Connection, OpenFlags};
 use std::io;
@@ -71,7 +75,7 @@ pub enum StoreError {
     /// It, or its directory, is not trustworthy.
     #[error(transparent)]
     File(#[from] SecureFileError),
-    /// It was made by an older version.
+    /// It was made by an older version, and what is asked for needs the schema of this one.
     #[error("the store has schema {found}, this version needs {needed}: run oauth2ctl store migrate")]
     NotMigrated {
         /// Its schema.
@@ -88,6 +92,14 @@ pub enum StoreError {
     /// It holds something this code would never have written.
     #[error("the store is damaged ({0}): restore it from a backup")]
     Damaged(&'static str),
+    /// No copy could be made of it, and so it was not migrated.
+    #[error("the store was not migrated, because no backup of it could be made ({path}: {message})")]
+    Backup {
+        /// The copy.
+        path: PathBuf,
+        /// What SQLite or the system said.
+        message: String,
+    },
     /// SQLite's own error: busy, full, read-only, corrupt.
     #[error("the store cannot be used: {0}")]
     Sqlite(#[from] rusqlite::Error),
@@ -101,6 +113,15 @@ pub enum StoreError {
     },
 }
 
+/// What a migration did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Migrated {
+    /// How many migrations were applied.
+    pub applied: usize,
+    /// The copy of the store as it was before; none of a store that was made just now.
+    pub backup: Option<PathBuf>,
+}
+
 /// The open store. Made, used and dropped within one call of the host.
 #[derive(Debug)]
 pub struct Store {
@@ -108,7 +129,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store that is there.
+    /// Opens the store that is there, also one of an earlier version: sign-ins go on before it is migrated.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -116,20 +137,27 @@ impl Store {
         check_file(&places.store, places.owner)?;
         let store = Self { connection: connect(&places.store)? };
         schema::check(&store.connection)?;
+        schema::bridge(&store.connection)?;
         Ok(store)
     }
 
-    /// Opens the store, making or migrating it first. Returns how many migrations were applied.
+    /// Makes the store, or brings the one that is there to the schema of this version, with a copy of it beside it.
     ///
     /// # Errors
-    /// See [`StoreError`].
-    pub fn migrate(places: &Places) -> Result<(Self, usize), StoreError> {
+    /// See [`StoreError`]; the store is as it was then.
+    pub fn migrate(places: &Places, today: Day) -> Result<Migrated, StoreError> {
         make(places)?;
         check_file(&places.store, places.owner)?;
         let mut connection = connect(&places.store)?;
-        let applied = schema::migrate(&mut connection)?;
+        let mut backup = None;
+        let applied = schema::migrate(&mut connection, |version| {
+            if version > 0 {
+                backup = Some(backup::make(&places.store, version, today)?);
+            }
+            Ok(())
+        })?;
         schema::check(&connection)?;
-        Ok((Self { connection }, applied))
+        Ok(Migrated { applied, backup })
     }
 }
 
@@ -199,6 +227,10 @@ fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
 
 #[cfg(test)]
 mod local_group_tests;
+#[cfg(test)]
+mod migration_tests;
+#[cfg(test)]
+mod revoke_tests;
 #[cfg(test)]
 mod roster_tests;
 #[cfg(test)]

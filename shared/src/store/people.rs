@@ -1,6 +1,6 @@
 //! Rows of people: reading, probing, removing.
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, schema};
 use crate::clock::Day;
 use crate::identity::account::Account;
 use crate::types::{Gid, Issuer, LoginName, Subject, Uid};
@@ -54,10 +54,33 @@ pub struct Person {
     pub adopt_home: bool,
     /// The account is one of /etc/passwd or of another source: never served from here.
     pub existing: bool,
+    /// `allowed_groups` refused their last verified sign-in.
+    pub revoked: bool,
 }
 
-pub(super) const PERSON: &str = "id, login_name, issuer, subject, uid, gid, gecos, home, shell, state, confirmed_day, \
-                                 expires_day, probe, adopt_home, existing FROM identity";
+/// The columns of a row that is read, in the order of [`person_row`].
+pub(super) const COLUMNS: [&str; 17] = [
+    "id",
+    "login_name",
+    "issuer",
+    "subject",
+    "uid",
+    "gid",
+    "gecos",
+    "home",
+    "shell",
+    "state",
+    "confirmed_day",
+    "expires_day",
+    "probe",
+    "adopt_home",
+    "existing",
+    "revoked",
+    "generation",
+];
+
+/// Every column of everybody, whatever the schema of the store (`schema::bridge`).
+pub(super) const PERSON: &str = "* FROM person";
 
 /// A row of [`PERSON`], without groups.
 pub(super) fn person_row(row: &Row<'_>) -> rusqlite::Result<Result<Person, StoreError>> {
@@ -66,7 +89,7 @@ pub(super) fn person_row(row: &Row<'_>) -> rusqlite::Result<Result<Person, Store
     let (uid, gid): (u32, u32) = (row.get(4)?, row.get(5)?);
     let (id, gecos, home, shell) = (row.get(0)?, row.get(6)?, row.get(7)?, row.get(8)?);
     let days: (Option<u32>, Option<u32>) = (row.get(10)?, row.get(11)?);
-    let (probe, adopt_home, existing) = (row.get(12)?, row.get(13)?, row.get(14)?);
+    let (probe, adopt_home, existing, revoked) = (row.get(12)?, row.get(13)?, row.get(14)?, row.get(15)?);
     Ok((|| {
         let name = LoginName::parse(&name).map_err(|_| StoreError::Damaged("login_name"))?;
         let subject = match (issuer, subject) {
@@ -88,6 +111,7 @@ pub(super) fn person_row(row: &Row<'_>) -> rusqlite::Result<Result<Person, Store
             probe,
             adopt_home,
             existing,
+            revoked,
         })
     })())
 }
@@ -185,6 +209,7 @@ impl Store {
     /// The store cannot be written.
     pub fn remove(&mut self, name: &LoginName, now: u64, actor: &str) -> Result<bool, StoreError> {
         let now = seconds(now);
+        schema::check_current(&self.connection)?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let Some(person) = find(&transaction, "login_name = ?1", [name.as_str()])? else { return Ok(false) };
         let generation = next_generation(&transaction)?;

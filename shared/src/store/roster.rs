@@ -1,9 +1,9 @@
 //! What an administrator changes about people: lock, unlock, expiry, binding, uid. Each change is one transaction with
 //! its line in the audit trail, and makes the next publication start anew: an administrator's changes are few.
 
-use super::former::{IdHolder, holder, shut_out};
+use super::former::{IdHolder, forget_former_uid, former_uid_owner, holder, retire_uid, shut_out};
 use super::people::{Person, RowState, event, find, next_rebuild, seconds};
-use super::{Store, StoreError};
+use super::{Store, StoreError, schema};
 use crate::clock::Day;
 use crate::types::{Gid, Issuer, LoginName, Subject, Uid};
 use rusqlite::{Connection, ToSql, Transaction, TransactionBehavior, params};
@@ -228,7 +228,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`RosterError`]; somebody who has signed in has files, so that `force` must say that it is meant. The old
-    /// uid of such a person goes to nobody else.
+    /// uid of such a person goes to nobody else, but may be given back to them.
     pub fn pin(&mut self, name: &LoginName, uid: Uid, force: bool, by: By<'_>) -> Result<Uid, RosterError> {
         let transaction = self.immediate()?;
         let person = known(&transaction, name)?;
@@ -240,23 +240,26 @@ impl Store {
         if has_signed_in && !force {
             return Err(RosterError::InUse { name: name.clone(), uid: old });
         }
+        let is_theirs = former_uid_owner(&transaction, uid)? == Some(old);
+        if is_theirs {
+            forget_former_uid(&transaction, uid)?;
+        }
         free_uid(&transaction, uid)?;
         let generation =
             set(&transaction, &person, "uid = ?3, gid = ?4", &[&uid.get(), &Gid::from(uid).get()])?;
         if has_signed_in {
-            transaction.execute(
-                "INSERT INTO former_uid VALUES (?1, ?2, NULL, NULL, ?3, ?4)",
-                params![old.get(), name.as_str(), seconds(by.now), generation],
-            )?;
+            retire_uid(&transaction, (old, uid), name, (by.now, generation))?;
         }
-        transaction
-            .execute("UPDATE former_name SET uid = ?2 WHERE uid = ?1", params![old.get(), uid.get()])?;
+        let moved = params![old.get(), uid.get()];
+        transaction.execute("UPDATE former_name SET uid = ?2 WHERE uid = ?1", moved)?;
+        transaction.execute("UPDATE pinned_uid SET owner = ?2 WHERE owner = ?1", moved)?;
         note(&transaction, by, "pinned", name, &format!("old={old} new={uid}"))?;
         transaction.commit()?;
         Ok(old)
     }
 
     pub(super) fn immediate(&mut self) -> Result<Transaction<'_>, RosterError> {
+        schema::check_current(&self.connection)?;
         Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
     }
 }

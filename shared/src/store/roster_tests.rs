@@ -325,7 +325,29 @@ fn a_uid_is_pinned_before_the_first_sign_in_or_by_force() {
     assert_eq!(m.is_published_as_former("ann", 5001), (false, true));
     assert!(matches!(m.reserve("bob", 5001, |_| ()), Err(RosterError::UidTaken { .. })));
     assert!(matches!(m.sign_in("bob", 5001, "b", &[]), Err(RecordError::Tombstoned)));
-    assert!(matches!(pin(5001, true), Err(RosterError::UidTaken { .. })));
+}
+
+#[test]
+fn a_former_uid_goes_back_to_its_owner_and_to_nobody_else() {
+    let m = machine("");
+    m.sign_in("ann", 5000, "a", &[]).unwrap();
+    let pin = |login, number| m.store().pin(&name(login), uid(number), true, BY);
+    pin("ann", 5001).unwrap();
+    m.rename("ann", "anna", false).unwrap();
+    pin("anna", 5002).unwrap();
+    assert_eq!(pin("anna", 5000).unwrap(), uid(5002), "the first of two, under another name");
+    assert_eq!(m.published("anna").unwrap().1, 5000);
+    assert_eq!(m.is_published_as_former("ann", 5000), (true, false));
+    assert_eq!(m.is_published_as_former("ann", 5001), (true, true));
+    pin("anna", 5001).unwrap();
+    m.remove("anna");
+    m.reserve("anna", 5009, |wanted| wanted.reuse_name = true).unwrap();
+    for number in [5000, 5001, 5002] {
+        assert!(
+            matches!(pin("anna", number), Err(RosterError::UidTaken { .. })),
+            "somebody of the same name"
+        );
+    }
 }
 
 #[test]
@@ -373,24 +395,4 @@ fn probes_are_nobody_to_an_administrator() {
     m.store().set_probes(&[(account("oauth2-probe-a", 7000), RowState::Confirmed)], 1).unwrap();
     assert!(matches!(m.store().lock(&name("oauth2-probe-a"), BY), Err(RosterError::NotFound(_))));
     assert!(matches!(m.rename("oauth2-probe-a", "ann", false), Err(RosterError::NotFound(_))));
-}
-
-#[test]
-fn a_store_of_the_first_version_keeps_its_people() {
-    let m = machine("");
-    std::fs::remove_file(&m.places.store).unwrap();
-    std::fs::write(&m.places.store, "").unwrap();
-    set_mode(&m.places.store, 0o600).unwrap();
-    m.execute(include_str!("../../../migrations/0001_initial.sql"));
-    m.execute(
-        "PRAGMA user_version = 1;
-         INSERT INTO identity VALUES (1, 'ann', 'https://i', 'a', 5000, 5000, '', '/home/ann', '/bin/bash', 'confirmed', \
-         20000, NULL, 0, 1, 1);
-         INSERT INTO tombstone VALUES ('bob', 5001, 'https://i', 'b', 1, 1);",
-    );
-    assert!(matches!(Store::open(&m.places), Err(StoreError::NotMigrated { found: 1, .. })));
-    assert_eq!(Store::migrate(&m.places).unwrap().1, VERSION - 1);
-    assert_eq!(m.person("ann").state, RowState::Confirmed);
-    assert!(!m.person("ann").adopt_home);
-    assert_eq!(m.store().tombstone(&name("bob")).unwrap().unwrap().subject, Some(key("b")));
 }

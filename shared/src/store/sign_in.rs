@@ -185,8 +185,8 @@ impl Change<'_> {
         let generation = self.generation()?;
         self.connection.execute(
             "INSERT INTO identity(login_name, issuer, subject, uid, gid, gecos, home, shell, state, confirmed_day, \
-             created_at, generation, existing) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'confirmed', ?9, ?10, ?11, ?12)",
+             created_at, generation) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'confirmed', ?9, ?10, ?11)",
             params![
                 account.name.as_str(),
                 sign_in.issuer.as_str(),
@@ -198,11 +198,14 @@ impl Change<'_> {
                 account.shell,
                 sign_in.today.0,
                 seconds(sign_in.now),
-                generation,
-                sign_in.existing
+                generation
             ],
         )?;
         let id = self.connection.last_insert_rowid();
+        if sign_in.existing {
+            // A store that is not migrated yet lacks the column: such people come in once it is.
+            self.connection.execute("UPDATE identity SET existing = 1 WHERE id = ?1", [id])?;
+        }
         event(
             self.connection,
             seconds(sign_in.now),
@@ -236,10 +239,10 @@ impl Change<'_> {
         }
         let newly = person.state == RowState::Reserved;
         let new_day = person.confirmed_day != Some(sign_in.today);
-        if !newly && !new_day {
+        if !newly && !new_day && !person.revoked {
             return Ok(person.id);
         }
-        if newly || sign_in.publish_day {
+        if newly || sign_in.publish_day || person.revoked {
             let generation = self.generation()?;
             self.connection.execute(
                 "UPDATE identity SET generation = ?2 WHERE id = ?1",
@@ -250,8 +253,12 @@ impl Change<'_> {
             "UPDATE identity SET state = 'confirmed', issuer = ?2, subject = ?3, confirmed_day = ?4 WHERE id = ?1",
             params![person.id, sign_in.issuer.as_str(), sign_in.subject.as_str(), sign_in.today.0],
         )?;
+        let at = seconds(sign_in.now);
+        if person.revoked {
+            self.connection.execute("UPDATE identity SET revoked = 0 WHERE id = ?1", [person.id])?;
+            event(self.connection, at, "reinstated", ours.name.as_str(), "sign-in", "")?;
+        }
         if newly {
-            let at = seconds(sign_in.now);
             event(self.connection, at, "first_sign_in", ours.name.as_str(), "sign-in", "reserved")?;
         }
         Ok(person.id)

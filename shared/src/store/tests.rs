@@ -3,7 +3,7 @@
 use super::publish::{Published, Want};
 use super::test_machine::*;
 use super::*;
-use crate::clock::{Clock, Day, SystemClock};
+use crate::clock::{Day, SystemClock};
 use crate::etc::LocalNames;
 use crate::snapshot::{Snapshot, State};
 use crate::types::{GroupName, LoginName};
@@ -297,11 +297,4 @@ fn a_store_that_others_can_reach_or_that_is_missing_is_refused() {
     set_mode(&m.places.store, 0o600).unwrap();
     assert!(matches!(Store::open(&m.places), Err(StoreError::Sqlite(_))));
     drop(m.dir);
-}
-
-#[test]
-fn migrating_twice_does_nothing_the_second_time() {
-    let m = machine("");
-    assert_eq!(Store::migrate(&m.places).unwrap().1, 0);
-    assert!(SystemClock::new().unix_seconds() > 1_700_000_000);
 }

@@ -3,7 +3,6 @@
 use super::groups::{self, Groups};
 use super::{Change, uids};
 use crate::cli::Add;
-use crate::date;
 use crate::failure::Failure;
 use crate::output::complain;
 use pam_oauth2::home::is_adoptable;
@@ -102,7 +101,7 @@ fn check_day(request: &Add) -> Result<(), Failure> {
     match request.expires {
         Some(day) if day <= SystemClock::new().today() => Err(Failure::Refused(format!(
             "with --expires {} the account would never work: the day must be later than today",
-            date::text(day)
+            day
         ))),
         _ => Ok(()),
     }

@@ -1,7 +1,6 @@
 //! `user expire`.
 
 use super::{Change, known_name};
-use crate::date;
 use crate::failure::Failure;
 use pam_oauth2::login::Machine;
 use shared::clock::{Clock, Day, SystemClock};
@@ -11,7 +10,7 @@ pub(super) fn run(machine: &Machine, name: &str, day: Option<Day>) -> Result<(),
     let name = known_name(name)?;
     let mut change = Change::begin(machine)?;
     let sentence = match day {
-        Some(day) => format!("{name} works until {} 00:00 UTC, and not from then on", date::text(day)),
+        Some(day) => format!("{name} works until {day} 00:00 UTC, and not from then on"),
         None => format!("{name} does not expire"),
     };
     let is_new = change.make(|store, by| store.set_expiry(&name, day, by))?;
@@ -19,7 +18,7 @@ pub(super) fn run(machine: &Machine, name: &str, day: Option<Day>) -> Result<(),
     let is_over = day.is_some_and(|day| day <= SystemClock::new().today());
     let shut = change.shut_local_account(&person.account, is_over || person.state == RowState::Locked);
     if is_new {
-        let line = day.map_or("never".into(), date::text);
+        let line = day.map_or("never".into(), |day| day.to_string());
         change.publish(&format!("user expiry set user={name} expires={line}"), &sentence)?;
     } else {
         change.no_change(&sentence)?;

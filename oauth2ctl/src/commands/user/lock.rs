@@ -1,7 +1,6 @@
 //! `user lock` and `user unlock`.
 
 use super::{Change, known_name};
-use crate::date;
 use crate::failure::Failure;
 use pam_oauth2::login::Machine;
 use shared::clock::{Clock, SystemClock};
@@ -34,18 +33,20 @@ pub(super) fn unlock(machine: &Machine, name: &str) -> Result<(), Failure> {
     let person = super::find(&change.store, name.as_str())?;
     let today = SystemClock::new().today();
     let expired = match person.expires_day {
-        Some(day) if day <= today => format!(
-            "; but the account expired on {}: oauth2ctl user expire {name} DATE sets another day",
-            date::text(day)
-        ),
+        Some(day) if day <= today => {
+            format!("; but the account expired on {day}: oauth2ctl user expire {name} DATE sets another day")
+        }
         _ => String::new(),
     };
+    let revoked = if person.revoked { format!("; but {}", super::show::REVOKED) } else { String::new() };
     let state = person.state.as_str();
     if was_locked {
-        change
-            .publish(&format!("user unlocked user={name}"), &format!("{name} is {state} again{expired}"))?;
+        change.publish(
+            &format!("user unlocked user={name}"),
+            &format!("{name} is {state} again{expired}{revoked}"),
+        )?;
     } else {
-        change.no_change(&format!("{name} is not locked ({state}){expired}"))?;
+        change.no_change(&format!("{name} is not locked ({state}){expired}{revoked}"))?;
     }
     change.shut_local_account(&person.account, person.expires_day.is_some_and(|day| day <= today))
 }

@@ -18,7 +18,8 @@ pub(super) fn run(machine: &Machine, name: &str, uid: Uid, force: bool) -> Resul
             "the account of {name} was not made by this package: it is taken as it is"
         )));
     }
-    uids::check(&change.store, &change.config, &name, uid, false)?;
+    let had_it = change.store.former_uid_owner(uid)? == Some(person.account.uid);
+    uids::check(&change.store, &change.config, &name, uid, had_it)?;
     let old = change.make(|store, by| store.pin(&name, uid, force, by))?;
     change.publish(
         &format!("user pinned user={name} old={old} uid={uid}"),

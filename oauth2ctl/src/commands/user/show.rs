@@ -1,12 +1,17 @@
 //! `user list` and `user show`.
 
-use crate::date;
 use crate::failure::Failure;
 use crate::output::table;
 use pam_oauth2::login::Machine;
 use shared::clock::Day;
-use shared::store::{Person, Store, Tombstone};
+use shared::config::Config;
+use shared::identity::policy;
+use shared::store::{Person, RowState, Store, Tombstone};
 use shared::types::{LoginName, Uid};
+
+/// What `person.revoked` means.
+pub(super) const REVOKED: &str = "allowed_groups refused their last sign-in, and with it keys, cron and su; the next one that is \
+                                  admitted ends that";
 
 pub(super) fn list(machine: &Machine) -> Result<(), Failure> {
     let store = Store::open(&machine.places)?;
@@ -15,7 +20,11 @@ pub(super) fn list(machine: &Machine) -> Result<(), Failure> {
         rows.push(vec![
             person.account.name.to_string(),
             person.account.uid.to_string(),
-            person.state.as_str().into(),
+            if person.revoked && person.state == RowState::Confirmed {
+                "denied".into()
+            } else {
+                person.state.as_str().into()
+            },
             day(person.confirmed_day),
             groups(&store, &person.account.name)?.join(","),
         ]);
@@ -28,7 +37,10 @@ pub(super) fn show(machine: &Machine, name: &str) -> Result<(), Failure> {
     let store = Store::open(&machine.places)?;
     let login_name = super::known_name(name)?;
     match super::find(&store, name) {
-        Ok(person) => show_person(&store, &person),
+        Ok(person) => {
+            let config = machine.load_config().ok().map(|loaded| loaded.config);
+            show_person(&store, &person, config.as_ref())
+        }
         Err(Failure::NotFound(name)) => {
             match (store.tombstone(&login_name)?, store.former_name(&login_name)?) {
                 (Some(removed), _) => Err(Failure::NotFoundBut(was_removed(&removed))),
@@ -40,7 +52,7 @@ pub(super) fn show(machine: &Machine, name: &str) -> Result<(), Failure> {
     }
 }
 
-fn show_person(store: &Store, person: &Person) -> Result<(), Failure> {
+fn show_person(store: &Store, person: &Person, config: Option<&Config>) -> Result<(), Failure> {
     let account = &person.account;
     let (issuer, subject) = match &person.subject {
         Some((issuer, subject)) => (issuer.as_str(), subject.as_str()),
@@ -52,7 +64,7 @@ fn show_person(store: &Store, person: &Person) -> Result<(), Failure> {
         ("gid", account.gid.to_string()),
         ("home", account.home.clone()),
         ("shell", account.shell.clone()),
-        ("state", person.state.as_str().to_owned()),
+        ("state", state(person, config)),
         ("last sign-in", day(person.confirmed_day)),
         ("expires", day(person.expires_day)),
         ("issuer", issuer.to_owned()),
@@ -61,6 +73,19 @@ fn show_person(store: &Store, person: &Person) -> Result<(), Failure> {
     ];
     table(&rows.map(|(key, value)| vec![key.to_owned(), value]));
     Ok(())
+}
+
+/// In plain words, with what ends it.
+fn state(person: &Person, config: Option<&Config>) -> String {
+    let mut state = person.state.as_str().to_owned();
+    if person.revoked {
+        state.push_str("; ");
+        state.push_str(REVOKED);
+    }
+    if config.is_some_and(|config| !policy::permits_user(&person.account.name, config)) {
+        state.push_str("; shut out by allowed_users");
+    }
+    state
 }
 
 fn was_removed(removed: &Tombstone) -> String {
@@ -86,5 +111,5 @@ fn groups(store: &Store, name: &LoginName) -> Result<Vec<String>, Failure> {
 }
 
 fn day(day: Option<Day>) -> String {
-    day.map_or("-".into(), date::text)
+    day.map_or("-".into(), |day| day.to_string())
 }

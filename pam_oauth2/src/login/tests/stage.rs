@@ -55,7 +55,7 @@ impl Stage {
         };
         let stage = Self { dir, machine };
         stage.configure(extra);
-        Store::migrate(&stage.machine.places).unwrap();
+        Store::migrate(&stage.machine.places, TestClock::at(NOW).today()).unwrap();
         stage.enable();
         stage
     }

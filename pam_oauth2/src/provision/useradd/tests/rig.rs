@@ -41,7 +41,7 @@ impl Rig {
         let mut places = Places::under(dir.path());
         places.owner = rustix::process::geteuid().as_raw();
         std::fs::create_dir_all(places.store.parent().unwrap().parent().unwrap()).unwrap();
-        Store::migrate(&places).unwrap();
+        Store::migrate(&places, shared::clock::Day(20_000)).unwrap();
         let text = format!(
             r#"{{"client_id": "client", "client_secret": "s3cret", "oauth_device_url": "{DEVICE}",
                 "oauth_token_url": "{TOKEN}", "oauth_token_introspect_url": "{INTROSPECT}",
