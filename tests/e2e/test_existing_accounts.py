@@ -97,6 +97,21 @@ def test_a_lock_bites_on_keys_and_the_accounts_own_expiry_counts(machine):
     assert machine.sandbox.run("su pat -c true", check=False).returncode != 0
 
 
+def test_a_locked_name_stays_refused_when_its_uid_is_changed(machine):
+    sandbox, key = machine.sandbox, machine.sandbox.read(product.ROOT_KEY + ".pub")
+    sandbox.run("useradd -m -s /bin/bash lou")
+    assert machine.person.first_login("lou", command="mkdir -pm 700 .ssh").status == 0
+    sandbox.write("/home/lou/.ssh/authorized_keys", key)
+    sandbox.run("oauth2ctl user lock lou")
+    assert machine.person.key_login("lou", product.ROOT_KEY).status != 0
+    sandbox.run("usermod -u 4077 lou")
+    watch = machine.watch()
+    assert machine.person.key_login("lou", product.ROOT_KEY).status != 0
+    watch.wait_for(r"sshd:account\): result=refused reason=locked .*oauth2ctl user unlock lou ")
+    sandbox.run("oauth2ctl user unlock lou")
+    assert machine.person.key_login("lou", product.ROOT_KEY).status == 0
+
+
 def test_somebody_bound_beforehand_keeps_every_way_in(machine):
     machine.sandbox.run(f"oauth2ctl user bind sue {machine.provider.issuer} some-subject")
     assert machine.person.password_login("sue", PASSWORD).status == 0

@@ -111,6 +111,20 @@ def test_a_pinned_uid_is_the_one_that_the_person_gets(machine):
     assert machine.person.first_login("wim", command="id -u").output.strip() == "4302"
 
 
+def test_a_uid_and_a_name_go_back_to_whoever_had_them_and_to_nobody_else(machine):
+    ctl(machine, "add otto --uid 4310")
+    assert machine.person.first_login("otto").status == 0
+    ctl(machine, "pin otto --uid 4311", 8)
+    ctl(machine, "pin otto --uid 4311 --force")
+    assert "former uid of otto" in ctl(machine, "add olga --uid 4310", 8)
+    ctl(machine, "rename otto odo")
+    ctl(machine, "pin odo --uid 4310 --force")
+    ctl(machine, "rename odo otto")
+    assert machine.uid_of("otto") == 4310 and machine.resolves("odo") is None
+    assert "former uid of odo" in ctl(machine, "add olga --uid 4311", 8)
+    assert machine.person.login_again("otto", command="id -u; pwd").output.split() == ["4310", "/home/otto"]
+
+
 def test_a_home_that_exists_is_nobodys_until_it_is_adopted(machine):
     machine.sandbox.run("mkdir -m 755 /home/hana && mkdir -m 755 /home/hana/.ssh")
     plant_key(machine, "/home/hana")

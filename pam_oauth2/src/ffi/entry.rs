@@ -3,6 +3,7 @@
 use super::child::Commands;
 use super::handle::PamHost;
 use super::log::Logging;
+use super::login_id;
 use super::signals::connector;
 use crate::args::Args;
 use crate::home::HomeOutcome;
@@ -46,6 +47,7 @@ struct Verdict {
 impl PamHooks for Module {
     fn sm_authenticate(handle: &mut PamHandle, args: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         call(handle, &args, |handle, args| {
+            login_id::begin(handle);
             let user = PamHost::new(handle, flags).user().unwrap_or_default();
             if let Some(reply) = earlier_verdict(handle, &user, args) {
                 return reply;
@@ -62,6 +64,7 @@ impl PamHooks for Module {
 
     fn acct_mgmt(handle: &mut PamHandle, args: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
         call(handle, &args, |handle, args| {
+            login_id::begin(handle);
             let clock = SystemClock::new();
             let just_signed_in = has_signed_in(handle, flags);
             let mut host = PamHost::new(handle, flags);
@@ -123,7 +126,7 @@ fn call(
         catch_unwind(AssertUnwindSafe(|| run(handle, &args))).unwrap_or_else(|panic| {
             // Dropping what was thrown could throw again.
             std::mem::forget(panic);
-            log::error!("result=error reason=panic");
+            log::error!("result=error reason=panic id={}", login_id::current().unwrap_or_default());
             Reply::Failed(LoginError::Panic.class().0)
         })
     });
@@ -223,14 +226,15 @@ fn fail(host: &mut PamHost<'_>, clock: &SystemClock, exit: Exit) -> Reply {
     Reply::Failed(class)
 }
 
-/// `rhost= user= service= elapsed_ms=`.
+/// `rhost= user= service= id= elapsed_ms=`.
 fn place(host: &PamHost<'_>, clock: &SystemClock, user: &str) -> String {
     let rhost = host.rhost().unwrap_or_else(|| "-".into());
     format!(
-        "rhost={} user={} service={} elapsed_ms={}",
+        "rhost={} user={} service={} id={} elapsed_ms={}",
         log_value(&rhost),
         log_value(user),
         log_value(&host.service()),
+        login_id::current().unwrap_or_else(|| "-".into()),
         clock.monotonic().as_millis()
     )
 }

@@ -1,6 +1,7 @@
 //! The `log` facade over pam_syslog(3), which knows the host, the service and the phase and leaves the host's own
 //! openlog(3) alone; and, where `logs=` names one, a file beside it.
 
+use super::login_id;
 use log::{LevelFilter, Log, Metadata, Record};
 use pam::module::PamHandle;
 use shared::text::printable;
@@ -42,7 +43,12 @@ impl Log for PamLog {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let line = printable(&record.args().to_string(), LINE_LIMIT);
+        let mut line = printable(&record.args().to_string(), LINE_LIMIT);
+        // The line that says how a login ended has it among its fields.
+        if let Some(id) = login_id::current().filter(|_| !line.starts_with("result=")) {
+            line.push_str(" id=");
+            line.push_str(&id);
+        }
         if let Ok(mut file) = FILE.lock()
             && let Some(file) = file.as_mut()
         {
@@ -96,6 +102,7 @@ impl Drop for Logging {
     fn drop(&mut self) {
         HANDLE.set(ptr::null());
         set_file(None);
+        login_id::end();
     }
 }
 

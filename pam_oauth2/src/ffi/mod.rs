@@ -5,6 +5,7 @@ pub(crate) mod child;
 mod entry;
 mod handle;
 mod log;
+mod login_id;
 pub(crate) mod names;
 pub(crate) mod resolver;
 mod signals;

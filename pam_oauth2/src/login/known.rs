@@ -13,7 +13,7 @@ use shared::identity::policy;
 use shared::prospective::{self, Absent, Surroundings};
 use shared::secure_file::{self, SecureFileError};
 use shared::snapshot::{MappedFile, Snapshot, SnapshotError, State};
-use shared::store::{RowState, Store};
+use shared::store::{LOCKED_NAME_SHELL, RowState, Store};
 use shared::types::LoginName;
 
 /// A name, as published.
@@ -47,6 +47,12 @@ impl Row {
         let same =
             |entry: &Resolved| (entry.name.clone(), entry.uid) == (resolved.name.clone(), resolved.uid);
         if self.is_served { self.entry == *resolved } else { same(&self.entry) }
+    }
+
+    /// Is it the name that is locked, whatever uid its account has now? Not so where we served the account: a user of
+    /// /etc/passwd who has only the name is somebody else.
+    pub(super) fn locks_name(&self) -> bool {
+        self.state == State::Locked && !self.is_served && self.entry.shell == LOCKED_NAME_SHELL
     }
 
     /// Why this row lets nobody in today, if so.

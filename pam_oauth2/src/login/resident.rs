@@ -16,7 +16,7 @@ use shared::types::{FIRST_ID, Gid, LoginName, Uid};
 pub(super) enum Residence {
     /// No user there.
     None,
-    /// A user there who is ours: published, or removed, under the same uid.
+    /// A user there who is ours: published, or removed, under the same uid; or one of a locked name.
     Ours,
     /// A user there of whom we know nothing.
     Stranger,
@@ -37,7 +37,7 @@ pub(super) fn residence(machine: &Machine, name: &str) -> Result<Residence, Logi
     }
     // Whatever is wrong with the published database, a user of the machine is none the worse for it.
     Ok(match known::standing(machine, name) {
-        Ok(Some(Standing::Row(row))) if row.entry.uid == line.uid => Residence::Ours,
+        Ok(Some(Standing::Row(row))) if row.entry.uid == line.uid || row.locks_name() => Residence::Ours,
         Ok(Some(Standing::Removed)) if known::was_removed(machine, line.uid) => Residence::Ours,
         _ => Residence::Stranger,
     })

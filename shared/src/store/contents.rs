@@ -18,6 +18,10 @@ use std::path::{Path, PathBuf};
 /// Shell of a locked row: it does not exist, so that sshd refuses the person even where PAM is not asked.
 pub const LOCKED_SHELL: &str = "/nonexistent/oauth2-locked";
 
+/// The same of an account that is not ours to serve, and so not ours to shut by a shell. It says that the *name* is locked:
+/// whoever keeps the account may give it another uid, which takes no lock off.
+pub const LOCKED_NAME_SHELL: &str = "/nonexistent/oauth2-locked-name";
+
 /// What the store, the configuration and the machine's own names make of the published database.
 pub(super) struct Contents<'a> {
     store: &'a Store,
@@ -183,7 +187,11 @@ impl<'a> Contents<'a> {
             gid: account.gid.get(),
             gecos: &account.gecos,
             home: &account.home,
-            shell: if state == State::Locked { LOCKED_SHELL } else { &account.shell },
+            shell: match state {
+                State::Locked if person.existing => LOCKED_NAME_SHELL,
+                State::Locked => LOCKED_SHELL,
+                _ => &account.shell,
+            },
             state,
             confirmed_day: person.confirmed_day.map(|day| day.0),
             expires_day: person.expires_day.map(|day| day.0),

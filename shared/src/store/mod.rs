@@ -16,7 +16,7 @@ mod schema;
 mod sign_in;
 mod snapshot_file;
 
-pub use contents::LOCKED_SHELL;
+pub use contents::{LOCKED_NAME_SHELL, LOCKED_SHELL};
 pub use former::{IdHolder, Tombstone};
 pub use people::{Person, RowState};
 pub use reserve::Reservation;

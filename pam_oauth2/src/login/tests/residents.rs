@@ -127,8 +127,42 @@ fn services_reserved_names_and_privileged_users_are_left_alone() {
 }
 
 #[test]
+fn a_locked_name_stays_refused_whatever_uid_its_account_gets_until_it_is_unlocked() {
+    let stage = Stage::new(ALLOW);
+    let dora = resident(&stage, "dora", 1001);
+    sign_in_as(&stage, &dora, "s1").unwrap();
+    let state = |state: &str| {
+        stage.execute(&format!("UPDATE identity SET state = '{state}'"));
+        stage.publish();
+    };
+    state("locked");
+    let passwd = std::fs::read_to_string(&stage.machine.passwd).unwrap();
+    std::fs::write(&stage.machine.passwd, passwd.replace(":1001:", ":1077:")).unwrap();
+    let moved = Resolved { uid: 1077, ..dora.clone() };
+    for publish in [false, true] {
+        if publish {
+            stage.publish();
+        }
+        let Err(Exit::Failed(error)) = account_of(&stage, &moved) else { panic!("{publish}") };
+        assert_eq!(error.class().1, "locked");
+        assert!(error.detail("dora").contains("oauth2ctl user unlock dora"));
+        let outcome = run(&stage, &mut host(&stage, &moved, Prompts::new()), &Script::new(vec![]));
+        assert_eq!(reason(outcome), "locked");
+    }
+    state("confirmed");
+    assert!(
+        matches!(account_of(&stage, &moved), Err(Exit::NotOurs(NotOurs::LocalUser))),
+        "somebody new to us"
+    );
+}
+
+#[test]
 fn a_user_who_only_has_the_name_of_one_of_ours_notices_nothing() {
-    for after in ["", "DELETE FROM identity; INSERT INTO tombstone VALUES ('ann', 5000, NULL, NULL, 1, 99)"] {
+    for after in [
+        "",
+        "UPDATE identity SET state = 'locked'",
+        "DELETE FROM identity; INSERT INTO tombstone VALUES ('ann', 5000, NULL, NULL, 1, 99)",
+    ] {
         let stage = Stage::new(ALLOW);
         sign_in(&stage, "ann", "s1", &[]).unwrap();
         let namesake = resident(&stage, "ann", 1007);
