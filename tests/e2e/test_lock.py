@@ -12,8 +12,8 @@ TOMORROW = TODAY + datetime.timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
-def machine():
-    with Machine("bookworm") as ready:
+def machine(release):
+    with Machine(release) as ready:
         assert ready.person.first_login("ann", command="mkdir -m 700 .ssh").status == 0
         key = ready.sandbox.read(product.ROOT_KEY + ".pub")
         ready.sandbox.write("/home/ann/.ssh/authorized_keys", key)

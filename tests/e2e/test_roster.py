@@ -15,14 +15,14 @@ YESTERDAY = datetime.datetime.now(datetime.timezone.utc).date() - datetime.timed
 
 
 @pytest.fixture(scope="module")
-def machine():
-    with Machine("bookworm", config=CONFIG) as ready:
+def machine(release):
+    with Machine(release, config=CONFIG) as ready:
         yield ready
 
 
 @pytest.fixture(scope="module")
-def by_groups():
-    with Machine("bookworm", config=CONFIG, sshd=SSHD) as ready:
+def by_groups(release):
+    with Machine(release, config=CONFIG, sshd=SSHD) as ready:
         ready.sandbox.run("groupadd -g 1600 ops")
         yield ready
 

@@ -333,7 +333,8 @@ fn admit(
 fn revoke(login: &mut Login<'_>, revoked: &Revoked) -> LoginError {
     let name = revoked.whom().name;
     match login.provisioner.revoke(revoked) {
-        Ok(()) => log::info!("{name}: keys, cron and su are refused too, until a sign-in is admitted"),
+        Ok(false) => {}
+        Ok(true) => log::info!("{name}: keys, cron and su are refused too, until a sign-in is admitted"),
         Err(error) => log::error!("{name} is in no allowed group any more, but keys go on working: {error}"),
     }
     revoked.why().clone().into()

@@ -29,11 +29,11 @@ pub trait Provisioner {
     /// The person does not come in.
     fn provision(&mut self, admitted: &Admitted, config: &Config) -> Result<Provisioned, LoginError>;
 
-    /// Refuses a person's keys, cron jobs and su too, until their next admitted sign-in.
+    /// Refuses a person's keys, cron jobs and su too, until their next admitted sign-in. `false`: nothing was to be written.
     ///
     /// # Errors
     /// It could not be recorded or published: the other ways in are open as before.
-    fn revoke(&mut self, revoked: &Revoked) -> Result<(), LoginError>;
+    fn revoke(&mut self, revoked: &Revoked) -> Result<bool, LoginError>;
 }
 
 /// Writes nothing: the administrator's trial login.
@@ -45,8 +45,8 @@ impl Provisioner for DryRun {
         Ok(Provisioned { first: admitted.known().is_none(), ..Provisioned::default() })
     }
 
-    fn revoke(&mut self, _: &Revoked) -> Result<(), LoginError> {
-        Ok(())
+    fn revoke(&mut self, _: &Revoked) -> Result<bool, LoginError> {
+        Ok(false)
     }
 }
 
@@ -64,7 +64,7 @@ impl Provisioner for ByMode<'_> {
         }
     }
 
-    fn revoke(&mut self, revoked: &Revoked) -> Result<(), LoginError> {
+    fn revoke(&mut self, revoked: &Revoked) -> Result<bool, LoginError> {
         self.useradd.revoke(revoked)
     }
 }

@@ -50,12 +50,12 @@ impl Provisioner for StoreProvisioner<'_> {
         Ok(Provisioned { first, added: recorded.added, removed: recorded.removed, warnings })
     }
 
-    fn revoke(&mut self, revoked: &Revoked) -> Result<(), LoginError> {
+    fn revoke(&mut self, revoked: &Revoked) -> Result<bool, LoginError> {
         let now = self.clock.unix_seconds();
         Store::open(self.places)?.revoke(revoked.whom(), &revoked.why().to_string(), now)?;
         // Also where it was recorded before: that publication may have failed.
         publish(self.places, self.load, Want::UpToDate, self.clock)?;
-        Ok(())
+        Ok(true)
     }
 }
 

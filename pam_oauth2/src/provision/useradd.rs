@@ -68,7 +68,7 @@ impl Provisioner for UseraddProvisioner<'_> {
         provisioned.map_err(|error| self.after_the_store(account, made, error))
     }
 
-    fn revoke(&mut self, revoked: &Revoked) -> Result<(), LoginError> {
+    fn revoke(&mut self, revoked: &Revoked) -> Result<bool, LoginError> {
         self.store.revoke(revoked)
     }
 }
