@@ -230,6 +230,8 @@ mod local_group_tests;
 #[cfg(test)]
 mod migration_tests;
 #[cfg(test)]
+mod pin_tests;
+#[cfg(test)]
 mod revoke_tests;
 #[cfg(test)]
 mod roster_tests;

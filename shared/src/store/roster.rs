@@ -247,7 +247,8 @@ impl Store {
         free_uid(&transaction, uid)?;
         let generation =
             set(&transaction, &person, "uid = ?3, gid = ?4", &[&uid.get(), &Gid::from(uid).get()])?;
-        if has_signed_in {
+        // Whoever was removed and let in again has no day, but a subject, and perhaps files.
+        if has_signed_in || person.subject.is_some() {
             retire_uid(&transaction, (old, uid), name, (by.now, generation))?;
         }
         let moved = params![old.get(), uid.get()];

@@ -8,9 +8,9 @@ use crate::identity::account::Account;
 use crate::snapshot::{Snapshot, State};
 use crate::types::{Issuer, Subject, Uid};
 
-const BY: By<'static> = By { actor: "root", now: 1 };
+pub(super) const BY: By<'static> = By { actor: "root", now: 1 };
 
-fn uid(uid: u32) -> Uid {
+pub(super) fn uid(uid: u32) -> Uid {
     Uid::new(uid).unwrap()
 }
 
@@ -18,7 +18,7 @@ fn key(subject: &str) -> (Issuer, Subject) {
     (Issuer::parse("https://i").unwrap(), Subject::parse(subject).unwrap())
 }
 
-fn reservation(account: &Account) -> Reservation<'_> {
+pub(super) fn reservation(account: &Account) -> Reservation<'_> {
     Reservation {
         account,
         subject: None,
@@ -32,7 +32,7 @@ fn reservation(account: &Account) -> Reservation<'_> {
 }
 
 impl Machine {
-    fn reserve(
+    pub(super) fn reserve(
         &self,
         login: &str,
         uid: u32,
@@ -49,16 +49,16 @@ impl Machine {
         self.store().bind(&name(login), (&issuer, &subject), force, BY)
     }
 
-    fn rename(&self, old: &str, new: &str, reuse_name: bool) -> Result<bool, RosterError> {
+    pub(super) fn rename(&self, old: &str, new: &str, reuse_name: bool) -> Result<bool, RosterError> {
         self.store().rename(&name(old), &name(new), reuse_name, BY)
     }
 
-    fn remove(&self, login: &str) {
+    pub(super) fn remove(&self, login: &str) {
         assert!(self.store().remove(&name(login), 1, "root").unwrap());
     }
 
     /// (state, uid, shell) as published, after an ordinary publication.
-    fn published(&self, login: &str) -> Option<(State, u32, String)> {
+    pub(super) fn published(&self, login: &str) -> Option<(State, u32, String)> {
         self.publish(Want::UpToDate);
         let file = self.open();
         let snapshot = Snapshot::open(file.bytes()).unwrap();
@@ -66,7 +66,7 @@ impl Machine {
         Some((person.state, person.uid.get(), String::from_utf8(person.shell.to_vec()).unwrap()))
     }
 
-    fn is_published_as_former(&self, login: &str, uid: u32) -> (bool, bool) {
+    pub(super) fn is_published_as_former(&self, login: &str, uid: u32) -> (bool, bool) {
         self.publish(Want::UpToDate);
         let file = self.open();
         let snapshot = Snapshot::open(file.bytes()).unwrap();
@@ -306,48 +306,6 @@ fn a_binding_is_changed_by_force_only_and_keeps_the_account() {
     assert!(matches!(m.bind("ann", "b", true), Ok(true)), "by force also a subject that was removed");
     m.sign_in("ann", 5000, "b", &[]).unwrap();
     assert_eq!(m.is_published_as_former("bob", 5001), (true, true));
-}
-
-#[test]
-fn a_uid_is_pinned_before_the_first_sign_in_or_by_force() {
-    let m = machine("");
-    m.reserve("ann", 5000, |_| ()).unwrap();
-    let pin = |number, force| m.store().pin(&name("ann"), uid(number), force, BY);
-    assert_eq!(pin(5001, false).unwrap(), uid(5000));
-    assert_eq!(m.published("ann").unwrap().1, 5001);
-    assert_eq!(m.is_published_as_former("ann", 5000), (false, false), "no file ever had it");
-    m.sign_in("ann", 5001, "a", &[]).unwrap();
-    assert!(matches!(pin(5002, false), Err(RosterError::InUse { .. })));
-    assert_eq!(pin(5002, true).unwrap(), uid(5001));
-    let person = m.person("ann");
-    assert_eq!((person.account.uid.get(), person.account.gid.get()), (5002, 5002));
-    assert_eq!(m.published("ann").unwrap().1, 5002);
-    assert_eq!(m.is_published_as_former("ann", 5001), (false, true));
-    assert!(matches!(m.reserve("bob", 5001, |_| ()), Err(RosterError::UidTaken { .. })));
-    assert!(matches!(m.sign_in("bob", 5001, "b", &[]), Err(RecordError::Tombstoned)));
-}
-
-#[test]
-fn a_former_uid_goes_back_to_its_owner_and_to_nobody_else() {
-    let m = machine("");
-    m.sign_in("ann", 5000, "a", &[]).unwrap();
-    let pin = |login, number| m.store().pin(&name(login), uid(number), true, BY);
-    pin("ann", 5001).unwrap();
-    m.rename("ann", "anna", false).unwrap();
-    pin("anna", 5002).unwrap();
-    assert_eq!(pin("anna", 5000).unwrap(), uid(5002), "the first of two, under another name");
-    assert_eq!(m.published("anna").unwrap().1, 5000);
-    assert_eq!(m.is_published_as_former("ann", 5000), (true, false));
-    assert_eq!(m.is_published_as_former("ann", 5001), (true, true));
-    pin("anna", 5001).unwrap();
-    m.remove("anna");
-    m.reserve("anna", 5009, |wanted| wanted.reuse_name = true).unwrap();
-    for number in [5000, 5001, 5002] {
-        assert!(
-            matches!(pin("anna", number), Err(RosterError::UidTaken { .. })),
-            "somebody of the same name"
-        );
-    }
 }
 
 #[test]
