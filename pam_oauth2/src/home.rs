@@ -5,6 +5,7 @@ use shared::config::{Accounts, CreateHome};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 /// Where the distributions install the helper.
 const HELPERS: [&str; 2] = ["/usr/sbin/mkhomedir_helper", "/sbin/mkhomedir_helper"];
@@ -13,20 +14,24 @@ const HELPERS: [&str; 2] = ["/usr/sbin/mkhomedir_helper", "/sbin/mkhomedir_helpe
 /// the number differs between architectures.
 const REMOTE: [i128; 2] = [0x0187, 0x6969];
 
+/// How long a helper may take. groupadd(8) and its relatives wait 15 s for each other's lock.
+pub const TIME_LIMIT: Duration = Duration::from_secs(30);
+
 /// Runs a program to its end.
 pub trait RunCommand {
-    /// Runs `program` by its absolute path with these arguments and no environment. `Err` holds what it printed.
+    /// Runs `program` by its absolute path with these arguments and no environment, and returns what it printed on stdout,
+    /// capped. After `limit` it is killed.
     ///
     /// # Errors
-    /// It cannot be started, or its exit status is not 0.
-    fn run(&self, program: &str, arguments: &[&str]) -> Result<(), CommandError>;
+    /// It cannot be started, its exit status is not 0, or it was killed; with what it printed on stderr.
+    fn output(&self, program: &str, arguments: &[&str], limit: Duration) -> Result<String, CommandError>;
 
-    /// As [`Self::run`], and returns what it printed on stdout, capped; empty where an implementation keeps nothing.
+    /// As [`Self::output`], with [`TIME_LIMIT`].
     ///
     /// # Errors
-    /// As [`Self::run`].
-    fn output(&self, program: &str, arguments: &[&str]) -> Result<String, CommandError> {
-        self.run(program, arguments).map(|()| String::new())
+    /// As [`Self::output`].
+    fn run(&self, program: &str, arguments: &[&str]) -> Result<(), CommandError> {
+        self.output(program, arguments, TIME_LIMIT).map(drop)
     }
 }
 
@@ -50,6 +55,12 @@ pub enum CommandError {
         status: String,
         /// What it printed on stderr, printable and capped.
         stderr: String,
+    },
+    /// There was no time left for it.
+    #[error("{program} was not started: the time that a login has is over")]
+    NoTime {
+        /// Its path.
+        program: String,
     },
     /// It took too long and was killed.
     #[error("{program} was killed after {seconds} s: {stderr}")]

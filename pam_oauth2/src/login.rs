@@ -31,6 +31,8 @@ pub struct Machine {
     pub passwd: PathBuf,
     /// group(5).
     pub group: PathBuf,
+    /// shadow(5).
+    pub shadow: PathBuf,
     /// nsswitch.conf(5).
     pub nsswitch: PathBuf,
     /// Its name, for the prompt.
@@ -46,6 +48,7 @@ impl Machine {
             config,
             passwd: shared::paths::PASSWD.into(),
             group: shared::paths::GROUP.into(),
+            shadow: shared::paths::SHADOW.into(),
             nsswitch: shared::paths::NSSWITCH.into(),
             name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         }

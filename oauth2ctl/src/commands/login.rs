@@ -19,7 +19,9 @@ pub(super) fn run(machine: &Machine, name: String, record: bool) -> Result<(), F
     let load = || machine.inputs();
     let store = StoreProvisioner { places: &machine.places, load: &load, clock: &clock, existing: false };
     let local = || LocalNames::read(&machine.passwd, &machine.group);
-    let mut by_mode = ByMode { useradd: UseraddProvisioner { store, commands: &Commands, local: &local } };
+    let shadow = machine.shadow.as_path();
+    let useradd = UseraddProvisioner { store, commands: &Commands, local: &local, shadow };
+    let mut by_mode = ByMode { useradd };
     let mut dry = DryRun;
     let provisioner: &mut dyn Provisioner = if record { &mut by_mode } else { &mut dry };
     let connect = |provider: &Provider| login::https(provider, limit_lookups);

@@ -2,6 +2,7 @@
 
 mod config;
 mod enable;
+mod local_expiry;
 mod login;
 mod profile;
 mod proof;
@@ -52,6 +53,8 @@ fn publish(machine: &Machine) -> Result<(), Failure> {
         ));
     }
     publish_now(machine)?;
+    // Who is denied is decided by the configuration of now.
+    let settled = local_expiry::settle(machine);
     sshd::refresh_drop_in(loaded.config.accounts.people_group.as_str())?;
     if machine.first_logins_are_damaged() {
         return Err(Failure::Other(format!(
@@ -59,6 +62,7 @@ fn publish(machine: &Machine) -> Result<(), Failure> {
             machine.places.first_login.display()
         )));
     }
+    settled?;
     say("published");
     Ok(())
 }

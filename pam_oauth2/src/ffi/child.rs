@@ -16,9 +16,6 @@ const PRINT_LIMIT: usize = 16 * 1024;
 /// How much of its stderr goes into an error, in bytes.
 const DETAIL_LIMIT: usize = 500;
 
-/// How long a helper may take. groupadd(8) and its relatives wait 15 s for each other's lock.
-const TIME_LIMIT: Duration = Duration::from_secs(30);
-
 /// How long a helper's end may go unnoticed where one of its own children keeps the pipes open.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -27,12 +24,8 @@ const TICK: Duration = Duration::from_millis(20);
 pub struct Commands;
 
 impl RunCommand for Commands {
-    fn run(&self, program: &str, arguments: &[&str]) -> Result<(), CommandError> {
-        self.output(program, arguments).map(drop)
-    }
-
-    fn output(&self, program: &str, arguments: &[&str]) -> Result<String, CommandError> {
-        execute(program, arguments, TIME_LIMIT)
+    fn output(&self, program: &str, arguments: &[&str], limit: Duration) -> Result<String, CommandError> {
+        execute(program, arguments, limit)
     }
 }
 

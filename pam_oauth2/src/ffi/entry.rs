@@ -167,7 +167,7 @@ fn authenticate(handle: &mut PamHandle, args: &Args, flags: PamFlag) -> Reply {
     };
     let store = StoreProvisioner { places: &machine.places, load: &load, clock: &clock, existing: false };
     let local = || LocalNames::read(&machine.passwd, &machine.group);
-    let useradd = UseraddProvisioner { store, commands: &Commands, local: &local };
+    let useradd = UseraddProvisioner { store, commands: &Commands, local: &local, shadow: &machine.shadow };
     let mut provisioner = ByMode { useradd };
     let outcome = login::authenticate(
         &mut Login {

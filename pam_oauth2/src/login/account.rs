@@ -25,6 +25,10 @@ pub fn account(
     if matches!(residence, Residence::Stranger | Residence::NotOurs) {
         return Err(Exit::NotOurs(NotOurs::LocalUser));
     }
+    // It is in /etc/passwd, where a key from outside the home directory would open it.
+    if residence == Residence::Unfinished {
+        return Err(LoginError::Barred(Barred::Unconfirmed).into());
+    }
     if !is_login_name(name.as_bytes()) {
         return Err(Exit::NotOurs(NotOurs::Name));
     }

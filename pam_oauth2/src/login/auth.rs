@@ -80,7 +80,11 @@ pub fn authenticate(login: &mut Login<'_>, privileged: bool) -> Result<Admission
     if !config.services.contains(&login.host.service()) {
         return Err(Exit::NotOurs(NotOurs::Service));
     }
-    let local = login.machine.local()?;
+    let mut local = login.machine.local()?;
+    if residence == Residence::Unfinished {
+        // As it would have been, had the sign-in that made the account not begun.
+        local = resident::others(&local, &name).unwrap_or(local);
+    }
     let held = hold(login, &name, &local, &config, residence)?;
     if config.provisioning == Provisioning::Useradd {
         useradd_can_make(login.machine, &held)?;
@@ -98,14 +102,20 @@ pub fn authenticate(login: &mut Login<'_>, privileged: bool) -> Result<Admission
         }
         claims => claims?,
     };
-    let admitted = match admit(login, &config, &local, &held, claims) {
+    let admitted = match admit(login, &config, &local, &held, claims, residence) {
         Ok(admitted) => admitted,
         Err(Refusal::Refused(error)) => return Err(error.into()),
         Err(Refusal::Revoked(revoked)) => return Err(revoke(login, &revoked).into()),
     };
-    let provisioned = login.provisioner.provision(&admitted, &config)?;
+    let deadline = deadline(started, &config);
+    let provisioned = login.provisioner.provision(&admitted, &config, deadline)?;
     unchanged(login.host.resolve(&name)?.as_ref(), admitted.account())?;
     Ok(Admission { account: admitted.account().clone(), provisioned })
+}
+
+/// Until when a login may take, on the clock of the login.
+fn deadline(started: Duration, config: &Config) -> Duration {
+    started.saturating_add(config.login_grace.saturating_sub(MARGIN))
 }
 
 /// Step 1.
@@ -269,7 +279,7 @@ fn sign_in(
     if !login.host.can_prompt() {
         return Err(HostError::NoPrompt.into());
     }
-    let grace = started.saturating_add(config.login_grace.saturating_sub(MARGIN));
+    let grace = deadline(started, config);
     if !held.confirmed {
         enter(login.host, &prompt::gate(&occasion))?;
         // Somebody who comes back after the coffee would get a code that sshd cannot wait for.
@@ -321,9 +331,14 @@ fn admit(
     local: &LocalNames,
     held: &Held,
     claims: VerifiedClaims,
+    residence: Residence,
 ) -> Result<Admitted, Refusal> {
     let store = Store::open(&login.machine.places)?;
-    let id_is_taken = |id| Ok(login.host.has_id(id)?);
+    let unfinished = (residence == Residence::Unfinished).then_some(held.account.uid.get());
+    let id_is_taken = |id| {
+        // The host knows the very account. Whose else the number may be, the files and the store say.
+        if unfinished == Some(id) { Ok(local.has_id(id)) } else { Ok(login.host.has_id(id)?) }
+    };
     let origin = held.origin;
     let grounds = Grounds { config, local, store: &store, id_is_taken: &id_is_taken, origin };
     admission::admit(claims, &held.account, &grounds)

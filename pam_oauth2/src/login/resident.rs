@@ -1,10 +1,10 @@
 //! Users of /etc/passwd: whether one is ours, may become so, or notices nothing of us.
 
-use super::Machine;
 use super::known::{self, Standing};
+use super::{LOCAL_PROFILE, Machine};
 use crate::host::{Host, Resolved};
 use crate::outcome::{LoginError, NotOurs};
-use shared::config::{Config, LocalUsers};
+use shared::config::{Config, LocalUsers, Provisioning};
 use shared::etc::LocalNames;
 use shared::identity::account::Account;
 use shared::identity::admissible::is_reserved;
@@ -20,6 +20,8 @@ pub(super) enum Residence {
     Ours,
     /// A user there of whom we know nothing.
     Stranger,
+    /// The account of a verified sign-in that was killed between useradd(8) and the store's record: nobody's yet.
+    Unfinished,
     /// Root, a service, or somebody whom another entry of the same name shadows.
     NotOurs,
 }
@@ -39,8 +41,48 @@ pub(super) fn residence(machine: &Machine, name: &str) -> Result<Residence, Logi
     Ok(match known::standing(machine, name) {
         Ok(Some(Standing::Row(row))) if row.entry.uid == line.uid || row.locks_name() => Residence::Ours,
         Ok(Some(Standing::Removed)) if known::was_removed(machine, line.uid) => Residence::Ours,
+        Ok(Some(Standing::Nobody)) if is_unfinished(machine, name, &passwd) => Residence::Unfinished,
         _ => Residence::Stranger,
     })
+}
+
+/// Is this, byte for byte, the account that useradd(8) would make for the name here, as it left it: in our own range of
+/// uids, with its private group, without a password, without a home directory? Only root writes /etc/passwd, and only a
+/// verified sign-in of ours makes such a line. Whoever may not read what decides is told no.
+fn is_unfinished(machine: &Machine, name: &str, passwd: &[u8]) -> bool {
+    let Ok(Some(parameters)) = known::parameters(machine) else { return false };
+    if parameters.profile != LOCAL_PROFILE {
+        return false;
+    }
+    let Some(others) = machine.local().ok().and_then(|local| others(&local, name)) else { return false };
+    let Ok(account) = known::prospective_account(machine, name, &others, &parameters) else { return false };
+    let Account { uid, gid, gecos, home, shell, .. } = &account;
+    let expected = format!("{name}:x:{uid}:{gid}:{gecos}:{home}:{shell}");
+    lines_of(passwd, name).eq([expected.as_bytes()])
+        && std::fs::read(&machine.shadow).is_ok_and(|shadow| has_no_password(&shadow, name))
+        && machine.load_config().is_ok_and(|loaded| loaded.config.provisioning == Provisioning::Useradd)
+}
+
+/// The machine's own names but for this user and the private group; `None` where it has no such pair.
+pub(super) fn others(local: &LocalNames, name: &str) -> Option<LocalNames> {
+    let id = local.user(name)?.uid;
+    local.group(name).filter(|line| line.gid == id)?;
+    let mut others = local.clone();
+    others.passwd.retain(|line| line.name != name || line.uid != id);
+    others.group.retain(|line| line.name != name || line.gid != id);
+    Some(others)
+}
+
+fn lines_of<'a>(text: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    let is_theirs =
+        |line: &&[u8]| line.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b":"));
+    text.split(|byte| *byte == b'\n').filter(is_theirs)
+}
+
+/// As useradd(8) leaves it: `!`, or `!!` on Enterprise Linux. With a password the account has become somebody's.
+fn has_no_password(shadow: &[u8], name: &str) -> bool {
+    let mut passwords = lines_of(shadow, name).map(|line| line.split(|byte| *byte == b':').nth(1));
+    matches!((passwords.next(), passwords.next()), (Some(Some(b"!" | b"!!")), None))
 }
 
 /// The account of somebody who exists already and whom nobody has confirmed yet: they may sign in if the configuration lets

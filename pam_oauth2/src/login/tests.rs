@@ -19,6 +19,7 @@ mod limits;
 mod residents;
 mod revoked;
 mod stage;
+mod unfinished;
 
 use stage::*;
 
@@ -325,9 +326,14 @@ fn who_was_removed_is_refused_by_name() {
 struct Helper(RefCell<Vec<String>>);
 
 impl RunCommand for Helper {
-    fn run(&self, program: &str, arguments: &[&str]) -> Result<(), CommandError> {
+    fn output(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        _: std::time::Duration,
+    ) -> Result<String, CommandError> {
         self.0.borrow_mut().push(format!("{program} {}", arguments.join(" ")));
-        Ok(())
+        Ok(String::new())
     }
 }
 

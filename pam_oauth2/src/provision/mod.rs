@@ -7,6 +7,7 @@ pub mod useradd;
 use crate::admission::{Admitted, Revoked};
 use crate::outcome::LoginError;
 use shared::config::{Config, Provisioning};
+use std::time::Duration;
 
 /// What was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,11 +24,16 @@ pub struct Provisioned {
 
 /// Makes an account for somebody who was admitted, and for nobody else; shuts out whom the provider's groups let in no longer.
 pub trait Provisioner {
-    /// Records the sign-in and makes the account resolvable.
+    /// Records the sign-in and makes the account resolvable. What it runs ends at `deadline`, on the clock of the login.
     ///
     /// # Errors
     /// The person does not come in.
-    fn provision(&mut self, admitted: &Admitted, config: &Config) -> Result<Provisioned, LoginError>;
+    fn provision(
+        &mut self,
+        admitted: &Admitted,
+        config: &Config,
+        deadline: Duration,
+    ) -> Result<Provisioned, LoginError>;
 
     /// Refuses a person's keys, cron jobs and su too, until their next admitted sign-in. `false`: nothing was to be written.
     ///
@@ -41,7 +47,7 @@ pub trait Provisioner {
 pub struct DryRun;
 
 impl Provisioner for DryRun {
-    fn provision(&mut self, admitted: &Admitted, _: &Config) -> Result<Provisioned, LoginError> {
+    fn provision(&mut self, admitted: &Admitted, _: &Config, _: Duration) -> Result<Provisioned, LoginError> {
         Ok(Provisioned { first: admitted.known().is_none(), ..Provisioned::default() })
     }
 
@@ -57,10 +63,17 @@ pub struct ByMode<'a> {
 }
 
 impl Provisioner for ByMode<'_> {
-    fn provision(&mut self, admitted: &Admitted, config: &Config) -> Result<Provisioned, LoginError> {
+    fn provision(
+        &mut self,
+        admitted: &Admitted,
+        config: &Config,
+        deadline: Duration,
+    ) -> Result<Provisioned, LoginError> {
         match config.provisioning {
-            Provisioning::Useradd => self.useradd.provision(admitted, config),
-            Provisioning::Store | Provisioning::None => self.useradd.store.provision(admitted, config),
+            Provisioning::Useradd => self.useradd.provision(admitted, config, deadline),
+            Provisioning::Store | Provisioning::None => {
+                self.useradd.store.provision(admitted, config, deadline)
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use shared::store::parameters;
 use shared::store::publish::{Load, Want, publish};
 use shared::store::{Places, RecordError, Recorded, SignIn, Store};
 use shared::types::LoginName;
+use std::time::Duration;
 
 /// Records sign-ins in the live store and publishes them.
 pub struct StoreProvisioner<'a> {
@@ -24,7 +25,12 @@ pub struct StoreProvisioner<'a> {
 }
 
 impl Provisioner for StoreProvisioner<'_> {
-    fn provision(&mut self, admitted: &Admitted, config: &Config) -> Result<Provisioned, LoginError> {
+    fn provision(
+        &mut self,
+        admitted: &Admitted,
+        config: &Config,
+        _: Duration,
+    ) -> Result<Provisioned, LoginError> {
         // The person may have taken minutes. What was decided by an older configuration makes nobody new.
         if admitted.known().is_none() && (self.load)()?.config.digest != config.digest {
             return Err(LoginError::ConfigChanged);

@@ -2,34 +2,32 @@
 //! was told of, then the store. What a call that fails has made, and nothing else, is undone.
 
 mod expiry;
+mod lock;
+mod record;
 mod tools;
 
-pub use expiry::{ExpiryError, expire, unexpire};
+pub use expiry::{ExpiryError, LocalExpiry};
+pub use record::RecordFileError;
+pub use tools::Tools;
 
 use super::store::StoreProvisioner;
 use super::{Provisioned, Provisioner};
 use crate::admission::{Admitted, Revoked};
 use crate::home::RunCommand;
 use crate::outcome::LoginError;
-use rustix::fs::FlockOperation;
 use shared::config::Config;
 use shared::etc::LocalNames;
 use shared::identity::account::Account;
 use shared::store::{RowState, Store};
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::time::Duration;
-use tools::Tools;
 
 /// groupadd's limit for a name, in bytes.
 pub const NAME_LIMIT: usize = 32;
 
-/// Beside the publication lock: one account is made at a time.
-const LOCK: &str = "useradd.lock";
-
-/// How long a login waits for others that make accounts.
-const PATIENCE: Duration = Duration::from_secs(45);
+/// How much longer than the login itself its undoing may take: less than the time that is kept for our sentence.
+const UNDO_TIME: Duration = Duration::from_secs(5);
 
 /// Makes local accounts by useradd(8).
 pub struct UseraddProvisioner<'a> {
@@ -39,33 +37,40 @@ pub struct UseraddProvisioner<'a> {
     pub commands: &'a dyn RunCommand,
     /// /etc/passwd and /etc/group as they are now.
     pub local: &'a dyn Fn() -> io::Result<LocalNames>,
+    /// /etc/shadow.
+    pub shadow: &'a Path,
 }
 
 impl Provisioner for UseraddProvisioner<'_> {
-    fn provision(&mut self, admitted: &Admitted, config: &Config) -> Result<Provisioned, LoginError> {
+    fn provision(
+        &mut self,
+        admitted: &Admitted,
+        config: &Config,
+        deadline: Duration,
+    ) -> Result<Provisioned, LoginError> {
         let account = admitted.account();
         if admitted.known().is_some() {
             self.is_there(account)?;
-            return self.store.provision(admitted, config);
+            return self.store.provision(admitted, config, deadline);
         }
         // As the store asks after the account is made: what an older configuration decided makes nobody new.
         if (self.store.load)()?.config.digest != config.digest {
             return Err(LoginError::ConfigChanged);
         }
+        let tools = Tools { commands: self.commands, clock: self.store.clock, deadline };
         // Another login of the same person must neither fail because of this one, nor rely on what this one undoes.
-        let _lock = self.lock()?;
+        let _lock = lock::lock(self.store.places, self.store.clock, deadline)
+            .map_err(|error| LoginError::Useradd { command: "lock", detail: error.to_string() })?;
         if self.is_there(account)? {
-            self.store.existing = true;
-            // Left by a login that was killed, or made by one that has just ended.
-            return self.store.provision(admitted, config);
+            return self.take_over(tools, admitted, config);
         }
         if self.row(account)?.is_some() {
-            return self.served_by_the_store(admitted, config);
+            return self.served_by_the_store(admitted, config, deadline);
         }
-        let made = self.make(account)?;
+        let made = self.make(tools, account)?;
         self.store.existing = true;
-        let provisioned = self.store.provision(admitted, config);
-        provisioned.map_err(|error| self.after_the_store(account, made, error))
+        let provisioned = self.store.provision(admitted, config, deadline);
+        provisioned.map_err(|error| self.after_the_store(tools, account, made, error))
     }
 
     fn revoke(&mut self, revoked: &Revoked) -> Result<bool, LoginError> {
@@ -81,8 +86,25 @@ struct Made {
 }
 
 impl UseraddProvisioner<'_> {
-    fn tools(&self) -> Tools<'_> {
-        Tools { commands: self.commands }
+    /// The account is there: left by a login that was killed, made by one that has just ended, or of somebody who was removed
+    /// and comes back, for whom it is opened again.
+    fn take_over(
+        &mut self,
+        tools: Tools<'_>,
+        admitted: &Admitted,
+        config: &Config,
+    ) -> Result<Provisioned, LoginError> {
+        self.store.existing = true;
+        let mut provisioned = self.store.provision(admitted, config, tools.deadline)?;
+        let (local, name) = (self.local()?, &admitted.account().name);
+        let (places, shadow) = (self.store.places, self.shadow);
+        let expiry = LocalExpiry { tools, places, shadow, config, local: &local };
+        if let Err(error) = expiry.settle_locked(name.as_str()) {
+            provisioned
+                .warnings
+                .push(format!("the expiry of {name} is not settled: {error}; run oauth2ctl publish"));
+        }
+        Ok(provisioned)
     }
 
     fn local(&self) -> Result<LocalNames, LoginError> {
@@ -109,47 +131,33 @@ impl UseraddProvisioner<'_> {
         &mut self,
         admitted: &Admitted,
         config: &Config,
+        deadline: Duration,
     ) -> Result<Provisioned, LoginError> {
-        let mut provisioned = self.store.provision(admitted, config)?;
+        let mut provisioned = self.store.provision(admitted, config, deadline)?;
         let name = &admitted.account().name;
         provisioned.warnings.push(format!("{name} had a row before: served by oauth2, not by /etc/passwd"));
         Ok(provisioned)
     }
 
-    fn lock(&self) -> Result<File, LoginError> {
-        let failed = |detail| LoginError::Useradd { command: "lock", detail };
-        let path = self.store.places.lock.with_file_name(LOCK);
-        let io = |error: io::Error| failed(format!("{}: {error}", path.display()));
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let file = file.map_err(io)?;
-        let clock = self.store.clock;
-        let give_up = clock.monotonic().saturating_add(PATIENCE);
-        loop {
-            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(file),
-                Err(rustix::io::Errno::WOULDBLOCK) if clock.monotonic() < give_up => {
-                    clock.sleep(Duration::from_millis(10));
-                }
-                Err(errno) => return Err(io(errno.into())),
-            }
-        }
-    }
-
     /// Group and user, as the host was told; after a failure nothing of this call's is left, or the error says what.
-    fn make(&self, account: &Account) -> Result<Made, LoginError> {
+    fn make(&self, tools: Tools<'_>, account: &Account) -> Result<Made, LoginError> {
         if account.name.as_str().len() > NAME_LIMIT {
             let detail = format!("the name is longer than {NAME_LIMIT} bytes");
             return Err(LoginError::Useradd { command: "groupadd", detail });
         }
         let mut made = Made::default();
-        match self.make_step_by_step(account, &mut made) {
+        match self.make_step_by_step(tools, account, &mut made) {
             Ok(()) => Ok(made),
-            Err(error) => Err(self.undo(account, made, error)),
+            Err(error) => Err(self.undo(tools, account, made, error)),
         }
     }
 
-    fn make_step_by_step(&self, account: &Account, made: &mut Made) -> Result<(), LoginError> {
-        let tools = self.tools();
+    fn make_step_by_step(
+        &self,
+        tools: Tools<'_>,
+        account: &Account,
+        made: &mut Made,
+    ) -> Result<(), LoginError> {
         let own_group = match self.group_is_there(account)? {
             true => false,
             false => match tools.groupadd(account) {
@@ -197,26 +205,33 @@ impl UseraddProvisioner<'_> {
 
     /// The store failed. An account whose row was recorded stays: without it the row would be served instead of the
     /// account, and useradd would refuse the name ever after.
-    fn after_the_store(&self, account: &Account, made: Made, error: LoginError) -> LoginError {
+    fn after_the_store(
+        &self,
+        tools: Tools<'_>,
+        account: &Account,
+        made: Made,
+        error: LoginError,
+    ) -> LoginError {
         match self.row(account) {
             Ok(Some(_)) => error,
-            _ => self.undo(account, made, error),
+            _ => self.undo(tools, account, made, error),
         }
     }
 
     /// Takes away what this call made. The files decide whether that worked: userdel(8) may take the private group along.
-    fn undo(&self, account: &Account, made: Made, error: LoginError) -> LoginError {
+    fn undo(&self, tools: Tools<'_>, account: &Account, made: Made, error: LoginError) -> LoginError {
+        let tools = Tools { deadline: tools.deadline.saturating_add(UNDO_TIME), ..tools };
         let mut left = Vec::new();
         let name = &account.name;
         if made.user {
-            let outcome = self.tools().userdel(name);
+            let outcome = tools.userdel(name);
             if self.is_there(account).unwrap_or(true) {
                 left.push(format!("user {name} ({})", tools::reason(outcome.err().as_ref())));
             }
         }
         // Not while the user is there, whose primary group it is.
         if made.group && left.is_empty() && self.group_is_there(account).unwrap_or(true) {
-            let outcome = self.tools().groupdel(name);
+            let outcome = tools.groupdel(name);
             if self.group_is_there(account).unwrap_or(true) {
                 left.push(format!("group {name} ({})", tools::reason(outcome.err().as_ref())));
             }

@@ -1,7 +1,7 @@
 //! `user add`: reserves a row for somebody who has not signed in yet, or lets somebody in again who was removed.
 
 use super::groups::{self, Groups};
-use super::{Change, uids};
+use super::{Change, existing, uids};
 use crate::cli::Add;
 use crate::failure::Failure;
 use crate::output::complain;
@@ -34,10 +34,19 @@ pub(super) fn run(machine: &Machine, request: &Add) -> Result<(), Failure> {
         )));
     }
     check_day(request)?;
-    check_name(&inputs, &name)?;
-    change.store.check_name(&name, request.reuse_name)?;
     let removed = change.store.tombstone(&name)?.filter(|_| !request.reuse_name);
-    let account = account(&change, &inputs.config, &name, request, removed.as_ref())?;
+    let kept = existing::kept(&inputs, &name, removed.as_ref())?;
+    if kept.is_none() {
+        check_name(&inputs, &name)?;
+    }
+    change.store.check_name(&name, request.reuse_name)?;
+    let is_kept = kept.is_some();
+    let account = match kept {
+        Some(kept) => {
+            returning(kept, request, removed.as_ref().and_then(|removed| removed.subject.as_ref()))?
+        }
+        None => account(&change, &inputs.config, &name, request, removed.as_ref())?,
+    };
     let groups = groups::resolve(&change.store, &inputs, &request.groups)?;
     let wanted = Reservation {
         account: &account,
@@ -47,8 +56,12 @@ pub(super) fn run(machine: &Machine, request: &Add) -> Result<(), Failure> {
         local_groups: &groups.local,
         reuse_name: request.reuse_name,
         adopt_home: request.adopt_home,
-        existing: false,
+        existing: is_kept,
     };
+    if is_kept {
+        // Shut until they have signed in, keys included, whatever has been done about it since the removal.
+        change.settle_local_accounts()?;
+    }
     change.make(|store, by| store.reserve(&wanted, by))?;
     if !policy::permits_user(&name, &inputs.config) {
         complain("warning: \"allowed_users\" does not name them: they are refused until it does");
@@ -58,6 +71,25 @@ pub(super) fn run(machine: &Machine, request: &Add) -> Result<(), Failure> {
         &format!("user reserved user={name} uid={}", account.uid),
         &format!("{name} is reserved{again}: uid {}, home {}", account.uid, account.home),
     )
+}
+
+/// The account that somebody who comes back has in /etc/passwd, as it is: with the files and the keys that are theirs.
+fn returning(account: Account, request: &Add, bound: Option<&(Issuer, Subject)>) -> Result<Account, Failure> {
+    let (name, home) = (&account.name, &account.home);
+    if bound.is_none() && request.subject.is_empty() {
+        return Err(Failure::Refused(format!(
+            "nobody had signed in as {name} before the removal: say whose the account of /etc/passwd is, with --subject"
+        )));
+    }
+    if request.uid.is_some_and(|uid| uid != account.uid)
+        || request.home.as_ref().is_some_and(|other| other != home)
+    {
+        return Err(Failure::Conflict(format!(
+            "{name} has an account in /etc/passwd still, with uid {} and home {home}: it is taken as it is",
+            account.uid
+        )));
+    }
+    Ok(account)
 }
 
 /// The syntax that the configuration has for names.

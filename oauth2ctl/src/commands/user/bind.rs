@@ -1,6 +1,6 @@
 //! `user bind`.
 
-use super::{Change, known_name};
+use super::{Change, existing, known_name};
 use crate::failure::Failure;
 use pam_oauth2::login::Machine;
 use shared::identity::account::Account;
@@ -18,10 +18,14 @@ pub(super) fn run(
     let name = known_name(name)?;
     let mut change = Change::begin(machine)?;
     super::add::warn_of_issuer(&change.config, issuer);
-    if change.store.person(&name)?.is_none()
-        && let Some(account) = super::existing::account(&machine.inputs()?, &name)?
-    {
-        return enrol(change, &account, (issuer.clone(), subject.clone()));
+    if change.store.person(&name)?.is_none() {
+        let (inputs, removed) = (machine.inputs()?, change.store.tombstone(&name)?);
+        let kept = existing::kept(&inputs, &name, removed.as_ref())?;
+        if let Some(account) =
+            kept.map_or_else(|| existing::account(&inputs, &name), |kept| Ok(Some(kept)))?
+        {
+            return enrol(change, &account, (issuer.clone(), subject.clone()));
+        }
     }
     let old = super::find(&change.store, name.as_str())?.subject;
     let text = |issuer: &Issuer, subject: &Subject| format!("{} {}", issuer.as_str(), subject.as_str());
@@ -50,6 +54,8 @@ fn enrol(mut change: Change<'_>, account: &Account, subject: (Issuer, Subject)) 
         adopt_home: false,
         existing: true,
     };
+    // Whoever was removed and comes back: shut until they have signed in.
+    change.settle_local_accounts()?;
     change.make(|store, by| store.reserve(&wanted, by))?;
     change.publish(
         &format!("user bound user={name} old=- new={}", log_value(&bound)),

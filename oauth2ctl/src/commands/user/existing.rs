@@ -7,6 +7,7 @@ use pam_oauth2::name_service;
 use shared::config::{LocalUsers, Provisioning};
 use shared::identity::account::Account;
 use shared::identity::admissible::is_reserved;
+use shared::store::Tombstone;
 use shared::store::publish::Inputs;
 use shared::types::{Gid, LoginName, Uid};
 
@@ -22,6 +23,10 @@ pub(super) fn account(inputs: &Inputs, name: &LoginName) -> Result<Option<Accoun
     if !allowed || is_reserved(name.as_str()) {
         return Ok(None);
     }
+    resolved_account(name)
+}
+
+fn resolved_account(name: &LoginName) -> Result<Option<Account>, Failure> {
     let Some(resolved) = resolve(name)? else { return Ok(None) };
     let (Ok(uid), Ok(gid)) = (Uid::new(resolved.uid), Gid::new(resolved.gid)) else {
         return Err(Failure::Refused(format!("{name}: uid and primary group must be 1000 or more")));
@@ -35,6 +40,25 @@ pub(super) fn account(inputs: &Inputs, name: &LoginName) -> Result<Option<Accoun
         shell: resolved.shell,
         supplementary: Vec::new(),
     }))
+}
+
+/// The account of somebody who was removed and comes back, where useradd mode made it and /etc/passwd has it still.
+pub(super) fn kept(
+    inputs: &Inputs,
+    name: &LoginName,
+    removed: Option<&Tombstone>,
+) -> Result<Option<Account>, Failure> {
+    let (Some(removed), Some(line)) = (removed, inputs.local.user(name.as_str())) else { return Ok(None) };
+    if inputs.config.provisioning != Provisioning::Useradd {
+        return Ok(None);
+    }
+    if line.uid != removed.uid.get() {
+        return Err(Failure::Conflict(format!(
+            "/etc/passwd has a user {name} with uid {}, but whoever was removed had uid {}: that account is somebody else's",
+            line.uid, removed.uid
+        )));
+    }
+    resolved_account(name)
 }
 
 /// Has somebody with this uid the name already, by whoever keeps the account?

@@ -3,8 +3,7 @@
 use super::{Change, known_name};
 use crate::failure::Failure;
 use pam_oauth2::login::Machine;
-use shared::clock::{Clock, Day, SystemClock};
-use shared::store::RowState;
+use shared::clock::Day;
 
 pub(super) fn run(machine: &Machine, name: &str, day: Option<Day>) -> Result<(), Failure> {
     let name = known_name(name)?;
@@ -15,8 +14,7 @@ pub(super) fn run(machine: &Machine, name: &str, day: Option<Day>) -> Result<(),
     };
     let is_new = change.make(|store, by| store.set_expiry(&name, day, by))?;
     let person = super::find(&change.store, name.as_str())?;
-    let is_over = day.is_some_and(|day| day <= SystemClock::new().today());
-    let shut = change.shut_local_account(&person.account, is_over || person.state == RowState::Locked);
+    let settled = change.settle_local_accounts();
     if is_new {
         let line = day.map_or("never".into(), |day| day.to_string());
         change.publish(&format!("user expiry set user={name} expires={line}"), &sentence)?;
@@ -24,5 +22,5 @@ pub(super) fn run(machine: &Machine, name: &str, day: Option<Day>) -> Result<(),
         change.no_change(&sentence)?;
     }
     change.warn_where_it_does_not_bite(&person)?;
-    shut
+    settled
 }

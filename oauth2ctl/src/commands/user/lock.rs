@@ -11,7 +11,7 @@ pub(super) fn lock(machine: &Machine, name: &str) -> Result<(), Failure> {
     let locked = change.make(|store, by| store.lock(&name, by))?;
     let person = super::find(&change.store, name.as_str())?;
     // First: it holds also where the publication fails.
-    let shut = change.shut_local_account(&person.account, true);
+    let shut = change.settle_local_accounts();
     if locked {
         change.publish(
             &format!("user locked user={name}"),
@@ -48,5 +48,5 @@ pub(super) fn unlock(machine: &Machine, name: &str) -> Result<(), Failure> {
     } else {
         change.no_change(&format!("{name} is not locked ({state}){expired}{revoked}"))?;
     }
-    change.shut_local_account(&person.account, person.expires_day.is_some_and(|day| day <= today))
+    change.settle_local_accounts()
 }

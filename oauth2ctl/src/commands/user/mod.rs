@@ -17,12 +17,9 @@ use super::{profile, proof};
 use crate::cli::User;
 use crate::failure::Failure;
 use crate::output::{actor, changed, complain, say};
-use pam_oauth2::Commands;
 use pam_oauth2::login::{LOCAL_PROFILE, Machine};
-use pam_oauth2::provision::useradd;
 use shared::clock::{Clock, SystemClock};
-use shared::config::{Config, Provisioning};
-use shared::identity::account::Account;
+use shared::config::Config;
 use shared::store::{By, Person, RosterError, Store};
 use shared::types::LoginName;
 use std::path::Path;
@@ -67,23 +64,10 @@ impl<'a> Change<'a> {
         Ok(change(&mut self.store, by)?)
     }
 
-    /// Shuts an account that useradd made, or opens it again, also where this package's own account phase is not asked:
+    /// Shuts accounts that useradd made, or opens them again, also where this package's own account phase is not asked:
     /// people in /etc/passwd are local people to pam_unix.
-    fn shut_local_account(&self, account: &Account, shut: bool) -> Result<(), Failure> {
-        let local = self.machine.local()?;
-        let is_theirs = local.user(account.name.as_str()).is_some_and(|line| line.uid == account.uid.get());
-        if self.config.provisioning != Provisioning::Useradd || !is_theirs {
-            return Ok(());
-        }
-        let done = if shut {
-            useradd::expire(&Commands, &account.name).map_err(|error| error.to_string())
-        } else {
-            let shadow = Path::new(shared::paths::SHADOW);
-            useradd::unexpire(&Commands, shadow, &account.name).map(drop).map_err(|error| error.to_string())
-        };
-        done.map_err(|error| {
-            Failure::Other(format!("{error}. The account phase of this package is up to date all the same"))
-        })
+    fn settle_local_accounts(&self) -> Result<(), Failure> {
+        super::local_expiry::settle(self.machine)
     }
 
     /// Where a stack jumps over users of /etc/passwd, or does not ask us at all, our account phase shuts none of them out.

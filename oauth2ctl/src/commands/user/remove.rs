@@ -15,7 +15,7 @@ pub(super) fn run(machine: &Machine, name: &str) -> Result<(), Failure> {
     };
     let account = &person.account;
     change.make(|store, by| Ok(store.remove(&account.name, by.now, by.actor)?))?;
-    let shut = change.shut_local_account(account, true);
+    let shut = change.settle_local_accounts();
     change.publish(
         &format!("user removed user={} uid={}", account.name, account.uid),
         &format!(

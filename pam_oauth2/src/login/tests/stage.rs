@@ -50,6 +50,7 @@ impl Stage {
             config: at("config.json"),
             passwd: at("passwd"),
             group: at("group"),
+            shadow: at("shadow"),
             nsswitch: at("nsswitch.conf"),
             name: "sandbox".into(),
         };

@@ -1,10 +1,12 @@
 //! Accounts made by a script of commands.
 
+mod expiry;
 mod rig;
 
 use super::*;
 use crate::outcome::FailureClass;
 use rig::*;
+use shared::clock::SystemClock;
 use shared::types::LoginName;
 
 #[test]
@@ -173,24 +175,34 @@ fn somebody_with_a_row_stays_served_by_the_store() {
 }
 
 #[test]
-fn an_expiry_is_undone_only_where_it_is_ours() {
-    let (rig, ann) = (Rig::new(), LoginName::parse("ann").unwrap());
-    rig.expect("usermod --expiredate 1 -- ann", Act::Prints(""));
-    expire(&rig, &ann).unwrap();
-    let shadow = rig.dir.path().join("shadow");
-    for (line, ours) in [
-        ("ann:!:20779:0:99999:7::1:", true),
-        ("ann:!:20779:0:99999:7:::", false),
-        ("ann:!:20779:0:99999:7::21000:", false),
-        ("ann2:!:20779:0:99999:7::1:", false),
-        ("ann:!", false),
-    ] {
-        std::fs::write(&shadow, format!("root:*:1:0:99999:7::1:\n{line}\n")).unwrap();
-        if ours {
-            rig.expect("usermod --expiredate  -- ann", Act::Prints(""));
-        }
-        assert_eq!(unexpire(&rig, &shadow, &ann).unwrap(), ours, "{line}");
-    }
-    assert!(rig.commands.borrow().is_empty());
-    assert!(unexpire(&rig, &rig.dir.path().join("none"), &ann).is_err());
+fn no_command_runs_on_after_the_deadline_of_the_login_but_what_undoes_it() {
+    let rig = Rig::new();
+    rig.left.set(7);
+    rig.expect(&groupadd("ann"), Act::Works).expect(&useradd("ann"), Act::Hangs);
+    rig.expect("groupdel -- ann", Act::Works);
+    let (reason, detail) = reason(rig.provision("ann"));
+    assert_eq!((reason, detail.contains("was killed after")), ("useradd_failed", true), "{detail}");
+    let limits = rig.limits.borrow();
+    let seconds: Vec<u64> = limits.iter().map(|limit| limit.as_secs_f32().ceil() as u64).collect();
+    assert_eq!(seconds, [7, 7, 12], "groupadd, useradd, and five seconds more for groupdel");
+}
+
+#[test]
+fn without_time_left_nothing_is_made() {
+    let rig = Rig::new();
+    rig.left.set(0);
+    let (reason, detail) = reason(rig.provision("ann"));
+    assert_eq!(reason, "useradd_failed");
+    assert!(detail.contains("was not started"), "{detail}");
+    assert_eq!((rig.has("ann"), rig.is_recorded("ann")), ((false, false), false));
+}
+
+#[test]
+fn nobody_waits_for_the_lock_beyond_the_deadline() {
+    let rig = Rig::new();
+    rig.left.set(0);
+    let _held = lock::lock(&rig.places, &SystemClock::new(), Duration::MAX).unwrap();
+    let (reason, detail) = reason(rig.provision("ann"));
+    assert_eq!(reason, "useradd_failed");
+    assert!(detail.starts_with("lock: ") && detail.contains("useradd.lock"), "{detail}");
 }

@@ -1,18 +1,25 @@
 //! The commands of shadow-utils, as this package calls them. Every name stands behind `--`.
 
-use crate::home::{CommandError, RunCommand};
+use crate::home::{CommandError, RunCommand, TIME_LIMIT};
 use crate::outcome::LoginError;
+use shared::clock::Clock;
 use shared::identity::account::Account;
 use shared::types::LoginName;
 use std::path::Path;
+use std::time::Duration;
 
 /// Where the distributions install them.
 const DIRECTORIES: [&str; 2] = ["/usr/sbin", "/sbin"];
 
 /// groupadd(8), useradd(8) and the others.
 #[derive(Clone, Copy)]
-pub(super) struct Tools<'a> {
-    pub(super) commands: &'a dyn RunCommand,
+pub struct Tools<'a> {
+    /// Runs them.
+    pub commands: &'a dyn RunCommand,
+    /// Time.
+    pub clock: &'a dyn Clock,
+    /// None of them runs on after this, on that clock.
+    pub deadline: Duration,
 }
 
 impl Tools<'_> {
@@ -54,13 +61,22 @@ impl Tools<'_> {
 
     /// What this useradd calls the option that lets a name with `@` pass; versions differ, and some need none.
     fn bad_name_option(self) -> Result<Option<&'static str>, CommandError> {
-        let help = self.commands.output(&path("useradd"), &["--help"])?;
+        let help = self.output("useradd", &["--help"])?;
         let knows = |option: &&str| help.split([' ', ',', '\n']).any(|word| word == *option);
         Ok(["--badname", "--badnames"].into_iter().find(knows))
     }
 
     fn run(self, tool: &str, arguments: &[&str]) -> Result<(), CommandError> {
-        self.commands.run(&path(tool), arguments)
+        self.output(tool, arguments).map(drop)
+    }
+
+    fn output(self, tool: &str, arguments: &[&str]) -> Result<String, CommandError> {
+        let program = path(tool);
+        let left = self.deadline.saturating_sub(self.clock.monotonic());
+        if left.is_zero() {
+            return Err(CommandError::NoTime { program });
+        }
+        self.commands.output(&program, arguments, left.min(TIME_LIMIT))
     }
 }
 

@@ -10,7 +10,7 @@ use shared::clock::{Clock, SystemClock};
 use shared::store::Places;
 use shared::store::publish::{Inputs, PublishError};
 use shared::types::{Gid, LoginName, Secret, Uid};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 pub(super) const ID: u32 = 1_900_000_007;
@@ -24,13 +24,19 @@ pub(super) enum Act {
     /// It does its work and fails nevertheless.
     WorksAndFails,
     Prints(&'static str),
+    /// Killed at its limit; nothing is done.
+    Hangs,
 }
 
 pub(super) struct Rig {
     pub(super) dir: tempfile::TempDir,
+    /// What is left of the login's time, in seconds.
+    pub(super) left: Cell<u64>,
     pub(super) places: Places,
     pub(super) etc: RefCell<LocalNames>,
     pub(super) commands: RefCell<VecDeque<(String, Act)>>,
+    /// How long each command could have run.
+    pub(super) limits: RefCell<Vec<Duration>>,
     /// SQL that runs while useradd does.
     pub(super) meanwhile: RefCell<Option<&'static str>>,
 }
@@ -45,11 +51,20 @@ impl Rig {
         let text = format!(
             r#"{{"client_id": "client", "client_secret": "s3cret", "oauth_device_url": "{DEVICE}",
                 "oauth_token_url": "{TOKEN}", "oauth_token_introspect_url": "{INTROSPECT}",
-                "provisioning": "store", "first_login": ["*"]}}"#
+                "provisioning": "useradd", "first_login": ["*"]}}"#
         );
         shared::secure_file::replace(&dir.path().join("config.json"), text.as_bytes(), 0o600).unwrap();
+        std::fs::write(dir.path().join("shadow"), "root:*:1:0:99999:7:::\n").unwrap();
         let etc = RefCell::new(LocalNames::parse(b"root:x:0:0::/root:/bin/sh\n", b"root:x:0:\n"));
-        Self { dir, places, etc, commands: RefCell::default(), meanwhile: RefCell::default() }
+        Self {
+            dir,
+            left: Cell::new(60),
+            places,
+            etc,
+            commands: RefCell::default(),
+            limits: RefCell::default(),
+            meanwhile: RefCell::default(),
+        }
     }
 
     pub(super) fn expect(&self, command: &str, act: Act) -> &Self {
@@ -94,8 +109,10 @@ impl Rig {
             store: StoreProvisioner { places: &self.places, load: &load, clock: &clock, existing: false },
             commands: self,
             local: &|| Ok(self.etc.borrow().clone()),
+            shadow: &self.dir.path().join("shadow"),
         };
-        let outcome = provisioner.provision(&admitted, &config);
+        let deadline = clock.monotonic() + Duration::from_secs(self.left.get());
+        let outcome = provisioner.provision(&admitted, &config, deadline);
         assert!(self.commands.borrow().is_empty(), "expected and never run: {:?}", self.commands.borrow());
         outcome
     }
@@ -136,15 +153,12 @@ impl Rig {
 }
 
 impl RunCommand for Rig {
-    fn run(&self, program: &str, arguments: &[&str]) -> Result<(), CommandError> {
-        self.output(program, arguments).map(drop)
-    }
-
-    fn output(&self, program: &str, arguments: &[&str]) -> Result<String, CommandError> {
+    fn output(&self, program: &str, arguments: &[&str], limit: Duration) -> Result<String, CommandError> {
         let tool = program.strip_prefix("/usr/sbin/").or(program.strip_prefix("/sbin/")).unwrap();
         let (expected, act) =
             self.commands.borrow_mut().pop_front().expect("a command after the script's end");
         assert_eq!(format!("{tool} {}", arguments.join(" ")), expected);
+        self.limits.borrow_mut().push(limit);
         if arguments != ["--help"] {
             assert_eq!(arguments[arguments.len() - 2], "--", "a name can never be an option");
         }
@@ -164,6 +178,11 @@ impl RunCommand for Rig {
             Act::Prints(text) => Ok(text.into()),
             Act::Fails(status) => failed(format!("exit status: {status}")),
             Act::WorksAndFails => failed("exit status: 14".into()),
+            Act::Hangs => Err(CommandError::TimedOut {
+                program: program.into(),
+                seconds: limit.as_secs(),
+                stderr: String::new(),
+            }),
         }
     }
 }
