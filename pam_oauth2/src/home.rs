@@ -14,7 +14,7 @@ const HELPERS: [&str; 2] = ["/usr/sbin/mkhomedir_helper", "/sbin/mkhomedir_helpe
 /// the number differs between architectures.
 const REMOTE: [i128; 2] = [0x0187, 0x6969];
 
-/// How long a helper may take. groupadd(8) and its relatives wait 15 s for each other's lock.
+/// How long a helper may take. useradd(8) and its relatives wait 15 s for each other's lock.
 pub const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs a program to its end.

@@ -85,8 +85,8 @@ pub enum LoginError {
         "\"provisioning\": \"useradd\" needs the PAM profile oauth2-local: enable it, then run oauth2ctl enable sshd"
     )]
     WrongProfile,
-    /// `useradd` mode and a name that groupadd(8) would refuse.
-    #[error("the name is longer than the 32 bytes that groupadd takes")]
+    /// `useradd` mode and a name that useradd(8) would refuse.
+    #[error("the name is longer than the 32 bytes that useradd takes")]
     TooLongForUseradd,
     /// The parameters of first logins.
     #[error("the parameters of first logins cannot be used: {0}")]
@@ -133,7 +133,7 @@ pub enum LoginError {
     /// The local account could not be made.
     #[error("{command}: {detail}")]
     Useradd {
-        /// The step that failed: groupadd, useradd …
+        /// The step that failed: lock, useradd, undo.
         command: &'static str,
         /// Why, and what is left of it on the machine.
         detail: String,

@@ -1,5 +1,5 @@
-//! Provisioning by groupadd(8) and useradd(8): an account of /etc/passwd, with the very ids, home and shell that the host
-//! was told of, then the store. What a call that fails has made, and nothing else, is undone.
+//! Provisioning by useradd(8): an account of /etc/passwd, with the very ids, home and shell that the host was told of, then
+//! the store. What a call that fails has made, and nothing else, is undone.
 
 mod expiry;
 mod lock;
@@ -23,7 +23,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-/// groupadd's limit for a name, in bytes.
+/// The limit of shadow-utils for a name, in bytes.
 pub const NAME_LIMIT: usize = 32;
 
 /// How much longer than the login itself its undoing may take: less than the time that is kept for our sentence.
@@ -143,7 +143,7 @@ impl UseraddProvisioner<'_> {
     fn make(&self, tools: Tools<'_>, account: &Account) -> Result<Made, LoginError> {
         if account.name.as_str().len() > NAME_LIMIT {
             let detail = format!("the name is longer than {NAME_LIMIT} bytes");
-            return Err(LoginError::Useradd { command: "groupadd", detail });
+            return Err(LoginError::Useradd { command: "useradd", detail });
         }
         let mut made = Made::default();
         match self.make_step_by_step(tools, account, &mut made) {
@@ -158,27 +158,14 @@ impl UseraddProvisioner<'_> {
         account: &Account,
         made: &mut Made,
     ) -> Result<(), LoginError> {
-        let own_group = match self.group_is_there(account)? {
-            true => false,
-            false => match tools.groupadd(account) {
-                Ok(()) => {
-                    made.group = true;
-                    false
-                }
-                // Stricter than useradd about names: useradd makes the group then, with the same number.
-                Err(error) if tools::is_refused_name(&error) => true,
-                Err(error) => {
-                    // It may have been killed after its work.
-                    made.group = self.group_is_there(account)?;
-                    return Err(tools::failed("groupadd", &error));
-                }
-            },
-        };
+        // One command for both: a group alone, left by a login that was killed between two, would make the name that of a
+        // group of the machine, which is nobody's to have.
+        let own_group = !self.group_is_there(account)?;
         let outcome = tools.useradd(account, own_group);
         // Whatever it says of itself: it may fail, or be killed, after its work.
         let there = self.is_there(account)?;
         made.user = there;
-        made.group |= own_group && self.group_is_there(account)?;
+        made.group = own_group && self.group_is_there(account)?;
         outcome.map_err(|error| tools::failed("useradd", &error))?;
         if there && self.group_is_there(account)? {
             return Ok(());
@@ -192,7 +179,7 @@ impl UseraddProvisioner<'_> {
     fn group_is_there(&self, account: &Account) -> Result<bool, LoginError> {
         let local = self.local()?;
         let (name, gid) = (account.name.as_str(), account.gid.get());
-        let taken = |detail| Err(LoginError::Useradd { command: "groupadd", detail });
+        let taken = |detail| Err(LoginError::Useradd { command: "useradd", detail });
         match local.group(name) {
             Some(line) if line.gid == gid => Ok(true),
             Some(line) => taken(format!("/etc/group has a group {name} with gid {}", line.gid)),

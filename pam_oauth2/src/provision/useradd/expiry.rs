@@ -14,7 +14,7 @@ use shared::types::{LoginName, Uid};
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
-/// 1970-01-02, in days: no administrator's own choice, and not 0, which shadow(5) leaves undefined.
+/// 1970-01-02, in days, as usermod(8) advises for an account that is to be shut; shadow(5) leaves 0 undefined.
 const SHUT: u32 = 1;
 
 /// Beside the live store.
@@ -97,9 +97,8 @@ impl LocalExpiry<'_> {
             Due::From(day) => Some(day.max(SHUT)),
         };
         let Some(now) = day_in(self.shadow, name)? else { return Ok(()) };
-        let is_ours = now.is_some_and(|now| {
-            now == SHUT || record.get(line.uid).is_some_and(|entry| entry.ours.contains(&now))
-        });
+        let is_ours =
+            now.is_some_and(|now| record.get(line.uid).is_some_and(|entry| entry.ours.contains(&now)));
         let before = if is_ours { record.get(line.uid).and_then(|entry| entry.before) } else { now };
         let wanted = [before, due].into_iter().flatten().min();
         let is_there = |uid| self.local.passwd.iter().any(|line| line.uid == uid);

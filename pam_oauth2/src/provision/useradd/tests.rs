@@ -12,7 +12,7 @@ use shared::types::LoginName;
 #[test]
 fn somebody_new_gets_a_group_and_an_account_and_is_recorded() {
     let rig = Rig::new();
-    rig.expect(&groupadd("ann"), Act::Works).expect(&useradd("ann"), Act::Works);
+    rig.expect(&useradd("ann"), Act::Works);
     assert!(rig.provision("ann").unwrap().first);
     assert_eq!(rig.has("ann"), (true, true));
     assert!(rig.is_recorded("ann"));
@@ -21,7 +21,7 @@ fn somebody_new_gets_a_group_and_an_account_and_is_recorded() {
 #[test]
 fn somebody_who_returns_runs_nothing() {
     let rig = Rig::new();
-    rig.expect(&groupadd("ann"), Act::Works).expect(&useradd("ann"), Act::Works);
+    rig.expect(&useradd("ann"), Act::Works);
     rig.provision("ann").unwrap();
     assert!(!rig.provision("ann").unwrap().first);
 }
@@ -38,10 +38,10 @@ fn an_account_left_by_a_login_that_was_killed_is_recorded_and_one_with_another_u
 }
 
 #[test]
-fn a_group_left_by_a_login_that_was_killed_is_used_and_no_other_one() {
+fn a_group_that_is_there_already_is_used_and_no_other_one() {
     let rig = Rig::new();
     rig.work("groupadd", "ann", false);
-    rig.expect(&useradd("ann"), Act::Works);
+    rig.expect(&useradd_with("ann", &format!("-g {ID}"), ""), Act::Works);
     assert!(rig.provision("ann").is_ok());
     for group in ["ann:x:1001:", "staff:x:1900000007:"] {
         let rig = Rig::new();
@@ -51,25 +51,16 @@ fn a_group_left_by_a_login_that_was_killed_is_used_and_no_other_one() {
 }
 
 #[test]
-fn when_groupadd_fails_nothing_else_is_run() {
+fn when_useradd_fails_nothing_is_recorded_and_a_group_that_was_there_stays() {
     let rig = Rig::new();
-    rig.expect(&groupadd("ann"), Act::Fails(10));
+    rig.expect(&useradd("ann"), Act::Fails(4));
     let error = rig.provision("ann").unwrap_err();
     assert_eq!(error.class(), (FailureClass::Broken, "useradd_failed"), "never a refusal");
     let detail = error.to_string();
-    assert!(detail.starts_with("groupadd: /") && detail.ends_with("exit status: 10: because"), "{detail}");
+    assert!(detail.starts_with("useradd: /") && detail.ends_with("exit status: 4: because"), "{detail}");
     assert!(!rig.is_recorded("ann"));
-}
-
-#[test]
-fn when_useradd_fails_its_group_is_taken_away_and_a_group_that_was_there_is_not() {
-    let rig = Rig::new();
-    rig.expect(&groupadd("ann"), Act::Works).expect(&useradd("ann"), Act::Fails(4));
-    rig.expect("groupdel -- ann", Act::Works);
-    assert!(reason(rig.provision("ann")).1.starts_with("useradd: "));
-    assert_eq!(rig.has("ann"), (false, false));
     rig.work("groupadd", "ann", false);
-    rig.expect(&useradd("ann"), Act::Fails(4));
+    rig.expect(&useradd_with("ann", &format!("-g {ID}"), ""), Act::Fails(4));
     assert_eq!(reason(rig.provision("ann")).0, "useradd_failed");
     assert_eq!(rig.has("ann"), (false, true));
 }
@@ -77,10 +68,11 @@ fn when_useradd_fails_its_group_is_taken_away_and_a_group_that_was_there_is_not(
 #[test]
 fn what_a_failing_command_has_made_all_the_same_is_taken_away() {
     let rig = Rig::new();
-    rig.expect(&groupadd("ann"), Act::WorksAndFails).expect("groupdel -- ann", Act::Works);
-    assert_eq!(reason(rig.provision("ann")).0, "useradd_failed");
-    rig.expect(&groupadd("ann"), Act::Works).expect(&useradd("ann"), Act::WorksAndFails);
+    rig.expect(&useradd("ann"), Act::WorksAndFails);
     rig.expect("userdel -- ann", Act::Works).expect("groupdel -- ann", Act::Works);
+    assert_eq!(reason(rig.provision("ann")).0, "useradd_failed");
+    assert_eq!(rig.has("ann"), (false, false));
+    rig.expect(&useradd("ann"), Act::MakesAGroupAndFails).expect("groupdel -- ann", Act::Works);
     assert_eq!(reason(rig.provision("ann")).0, "useradd_failed");
     assert_eq!(rig.has("ann"), (false, false));
 }
@@ -88,8 +80,7 @@ fn what_a_failing_command_has_made_all_the_same_is_taken_away() {
 #[test]
 fn a_useradd_that_says_it_worked_and_did_not_is_a_failure() {
     let rig = Rig::new();
-    rig.expect(&groupadd("ann"), Act::Works).expect(&useradd("ann"), Act::Prints(""));
-    rig.expect("groupdel -- ann", Act::Works);
+    rig.expect(&useradd("ann"), Act::Prints(""));
     assert!(reason(rig.provision("ann")).1.contains("not in /etc/passwd"));
 }
 
@@ -99,7 +90,7 @@ const NO_ROWS: &str = "CREATE TRIGGER full BEFORE INSERT ON identity BEGIN SELEC
 fn when_the_store_fails_user_and_group_are_taken_away() {
     let rig = Rig::new();
     rig.meanwhile.replace(Some(NO_ROWS));
-    rig.expect(&groupadd("ann"), Act::Works).expect(&useradd("ann"), Act::Works);
+    rig.expect(&useradd("ann"), Act::Works);
     rig.expect("userdel -- ann", Act::Works).expect("groupdel -- ann", Act::Works);
     assert_eq!(reason(rig.provision("ann")).0, "store");
     assert_eq!(rig.has("ann"), (false, false));
@@ -109,7 +100,7 @@ fn when_the_store_fails_user_and_group_are_taken_away() {
 fn when_undoing_fails_the_error_says_what_is_left() {
     let rig = Rig::new();
     rig.meanwhile.replace(Some(NO_ROWS));
-    rig.expect(&groupadd("ann"), Act::Works).expect(&useradd("ann"), Act::Works);
+    rig.expect(&useradd("ann"), Act::Works);
     rig.expect("userdel -- ann", Act::Fails(8));
     let (reason, detail) = reason(rig.provision("ann"));
     assert_eq!(reason, "useradd_failed");
@@ -120,7 +111,7 @@ fn when_undoing_fails_the_error_says_what_is_left() {
 fn an_account_that_was_recorded_stays_though_it_could_not_be_published() {
     let rig = Rig::new();
     std::fs::create_dir(&rig.places.nss_db).unwrap();
-    rig.expect(&groupadd("ann"), Act::Works).expect(&useradd("ann"), Act::Works);
+    rig.expect(&useradd("ann"), Act::Works);
     assert!(rig.provision("ann").is_err());
     assert!(rig.is_recorded("ann"));
     assert_eq!(rig.has("ann"), (true, true));
@@ -136,28 +127,18 @@ fn a_name_with_at_or_dot_asks_useradd_for_the_option_that_lets_it_pass() {
         ("  -b, --base-dir BASE_DIR\n", ""),
     ] {
         let (rig, name) = (Rig::new(), "john.doe@example.com");
-        rig.expect(&groupadd(name), Act::Works).expect("useradd --help", Act::Prints(help));
-        rig.expect(&useradd_with(name, &format!("-g {ID}"), option), Act::Works);
+        rig.expect("useradd --help", Act::Prints(help))
+            .expect(&useradd_with(name, OWN_GROUP, option), Act::Works);
         assert!(rig.provision(name).is_ok(), "{help}");
     }
 }
 
 #[test]
-fn where_groupadd_refuses_a_name_useradd_makes_the_group_with_the_same_number() {
-    let (rig, name) = (Rig::new(), "ann@example.com");
-    let own = format!("-U -K GID_MIN={ID} -K GID_MAX={ID}");
-    rig.expect(&groupadd(name), Act::Fails(3)).expect("useradd --help", Act::Prints("--badname"));
-    rig.expect(&useradd_with(name, &own, " --badname"), Act::Works);
-    assert!(rig.provision(name).is_ok());
-    assert_eq!(rig.has(name), (true, true));
-}
-
-#[test]
-fn a_name_that_groupadd_has_no_room_for_is_refused_before_anything_is_run() {
+fn a_name_that_is_too_long_is_refused_before_anything_is_run() {
     let rig = Rig::new();
     assert_eq!(reason(rig.provision(&"a".repeat(33))).0, "useradd_failed");
     let longest = "a".repeat(32);
-    rig.expect(&groupadd(&longest), Act::Works).expect(&useradd(&longest), Act::Works);
+    rig.expect(&useradd(&longest), Act::Works);
     assert!(rig.provision(&longest).is_ok());
     assert!(LoginName::parse("-x").is_err(), "nor does such a name exist");
 }
@@ -165,7 +146,7 @@ fn a_name_that_groupadd_has_no_room_for_is_refused_before_anything_is_run() {
 #[test]
 fn somebody_with_a_row_stays_served_by_the_store() {
     let rig = Rig::new();
-    rig.expect(&groupadd("ann"), Act::Works).expect(&useradd("ann"), Act::Works);
+    rig.expect(&useradd("ann"), Act::Works);
     rig.provision("ann").unwrap();
     rig.work("userdel", "ann", false);
     assert!(rig.provision("ann").is_ok(), "known");
@@ -178,13 +159,12 @@ fn somebody_with_a_row_stays_served_by_the_store() {
 fn no_command_runs_on_after_the_deadline_of_the_login_but_what_undoes_it() {
     let rig = Rig::new();
     rig.left.set(7);
-    rig.expect(&groupadd("ann"), Act::Works).expect(&useradd("ann"), Act::Hangs);
-    rig.expect("groupdel -- ann", Act::Works);
+    rig.expect(&useradd("ann"), Act::MakesAGroupAndHangs).expect("groupdel -- ann", Act::Works);
     let (reason, detail) = reason(rig.provision("ann"));
     assert_eq!((reason, detail.contains("was killed after")), ("useradd_failed", true), "{detail}");
     let limits = rig.limits.borrow();
     let seconds: Vec<u64> = limits.iter().map(|limit| limit.as_secs_f32().ceil() as u64).collect();
-    assert_eq!(seconds, [7, 7, 12], "groupadd, useradd, and five seconds more for groupdel");
+    assert_eq!(seconds, [7, 12], "useradd, and five seconds more for groupdel");
 }
 
 #[test]

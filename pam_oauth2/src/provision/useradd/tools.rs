@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Where the distributions install them.
 const DIRECTORIES: [&str; 2] = ["/usr/sbin", "/sbin"];
 
-/// groupadd(8), useradd(8) and the others.
+/// useradd(8) and the others.
 #[derive(Clone, Copy)]
 pub struct Tools<'a> {
     /// Runs them.
@@ -23,10 +23,6 @@ pub struct Tools<'a> {
 }
 
 impl Tools<'_> {
-    pub(super) fn groupadd(self, account: &Account) -> Result<(), CommandError> {
-        self.run("groupadd", &["-g", &account.gid.to_string(), "--", account.name.as_str()])
-    }
-
     /// Makes the user; with `own_group` the private group too. `-U` alone would take the next free gid: the bounds leave
     /// it none but the right one.
     pub(super) fn useradd(self, account: &Account, own_group: bool) -> Result<(), CommandError> {
@@ -91,11 +87,6 @@ fn path(tool: &str) -> String {
     let paths = DIRECTORIES.map(|directory| format!("{directory}/{tool}"));
     let [first, ..] = &paths;
     paths.iter().find(|path| Path::new(path).is_file()).unwrap_or(first).clone()
-}
-
-/// Did groupadd refuse the name itself? Its status for an invalid argument (groupadd(8)); the number was checked before.
-pub(super) fn is_refused_name(error: &CommandError) -> bool {
-    matches!(error, CommandError::Failed { status, .. } if status == "exit status: 3")
 }
 
 pub(super) fn failed(command: &'static str, error: &CommandError) -> LoginError {

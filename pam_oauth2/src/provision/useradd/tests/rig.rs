@@ -24,8 +24,10 @@ pub(super) enum Act {
     /// It does its work and fails nevertheless.
     WorksAndFails,
     Prints(&'static str),
-    /// Killed at its limit; nothing is done.
-    Hangs,
+    /// It comes as far as the group, and fails.
+    MakesAGroupAndFails,
+    /// It comes as far as the group, and is killed at its limit.
+    MakesAGroupAndHangs,
 }
 
 pub(super) struct Rig {
@@ -170,6 +172,9 @@ impl RunCommand for Rig {
         if matches!(act, Act::Works | Act::WorksAndFails) {
             self.work(tool, arguments.last().unwrap(), arguments.contains(&"-U"));
         }
+        if matches!(act, Act::MakesAGroupAndFails | Act::MakesAGroupAndHangs) {
+            self.work("groupadd", arguments.last().unwrap(), false);
+        }
         let failed = |status: String| {
             Err(CommandError::Failed { program: program.into(), status, stderr: "because".into() })
         };
@@ -177,8 +182,8 @@ impl RunCommand for Rig {
             Act::Works => Ok(String::new()),
             Act::Prints(text) => Ok(text.into()),
             Act::Fails(status) => failed(format!("exit status: {status}")),
-            Act::WorksAndFails => failed("exit status: 14".into()),
-            Act::Hangs => Err(CommandError::TimedOut {
+            Act::WorksAndFails | Act::MakesAGroupAndFails => failed("exit status: 14".into()),
+            Act::MakesAGroupAndHangs => Err(CommandError::TimedOut {
                 program: program.into(),
                 seconds: limit.as_secs(),
                 stderr: String::new(),
@@ -219,12 +224,11 @@ pub(super) fn verified(name: &str) -> crate::oauth::VerifiedClaims {
     provider.poll(&grant, script.clock().monotonic() + Duration::from_secs(60)).unwrap()
 }
 
-pub(super) fn groupadd(name: &str) -> String {
-    format!("groupadd -g {ID} -- {name}")
-}
+/// The private group, with the only number that its bounds leave.
+pub(super) const OWN_GROUP: &str = "-U -K GID_MIN=1900000007 -K GID_MAX=1900000007";
 
 pub(super) fn useradd(name: &str) -> String {
-    useradd_with(name, &format!("-g {ID}"), "")
+    useradd_with(name, OWN_GROUP, "")
 }
 
 pub(super) fn useradd_with(name: &str, group: &str, bad_name: &str) -> String {
