@@ -86,6 +86,12 @@ impl Revoked {
         Whom { name: &self.account.name, uid: self.account.uid, issuer, subject }
     }
 
+    /// The account of their row, as the host holds it.
+    #[must_use]
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
     /// The rule that said no.
     #[must_use]
     pub fn why(&self) -> &Denied {

@@ -163,3 +163,14 @@ def test_at_asks_the_same_questions_as_cron(machine, person):
     assert [may(name) for name in (person, "localu", "root")] == [False, True, True]
     machine.ctl(f"user unlock {person}")
     assert may(person)
+
+
+def test_whom_the_providers_groups_shut_out_is_shut_until_they_are_admitted_again(release):
+    with UseraddMachine(release, allowed_groups=["3f1c-staff"]) as machine:
+        machine.give_key("ann")
+        for groups, status, day in [(["3f1c-staff"], 0, ""), ([], 255, "1"), (["3f1c-staff"], 0, "")]:
+            machine.provider.people({"ann": {"groups": groups, "sub": "subject-of-ann"}})
+            login = machine.person.login_again if machine.resolves("ann") else machine.person.first_login
+            assert login("ann").status == status
+            assert machine.expiry("ann") == day
+            assert machine.key_opens("ann") == (status == 0)

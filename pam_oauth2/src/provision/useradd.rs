@@ -18,7 +18,8 @@ use crate::outcome::LoginError;
 use shared::config::Config;
 use shared::etc::LocalNames;
 use shared::identity::account::Account;
-use shared::store::{RowState, Store};
+use shared::store::{Person, Store};
+use shared::types::LoginName;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -50,8 +51,13 @@ impl Provisioner for UseraddProvisioner<'_> {
     ) -> Result<Provisioned, LoginError> {
         let account = admitted.account();
         if admitted.known().is_some() {
-            self.is_there(account)?;
-            return self.store.provision(admitted, config, deadline);
+            let was_revoked =
+                self.is_there(account)? && self.row(account)?.is_some_and(|person| person.revoked);
+            let mut provisioned = self.store.provision(admitted, config, deadline)?;
+            if was_revoked {
+                provisioned.warnings.extend(self.settle(account, config, deadline)?);
+            }
+            return Ok(provisioned);
         }
         // As the store asks after the account is made: what an older configuration decided makes nobody new.
         if (self.store.load)()?.config.digest != config.digest {
@@ -74,8 +80,20 @@ impl Provisioner for UseraddProvisioner<'_> {
     }
 
     fn revoke(&mut self, revoked: &Revoked) -> Result<bool, LoginError> {
-        self.store.revoke(revoked)
+        let written = self.store.revoke(revoked)?;
+        let config = (self.store.load)()?.config;
+        let deadline = self.store.clock.monotonic().saturating_add(REVOCATION);
+        let unsettled = self.settle(revoked.account(), &config, deadline)?;
+        unsettled.into_iter().for_each(|warning| log::warn!("{warning}"));
+        Ok(written)
     }
+}
+
+/// How long a refused login may take to shut the account of somebody who is revoked.
+const REVOCATION: Duration = Duration::from_secs(5);
+
+fn unsettled(name: &LoginName, error: &ExpiryError) -> String {
+    format!("the expiry of {name} is not settled: {error}; run oauth2ctl publish")
 }
 
 /// What this call has made.
@@ -99,12 +117,22 @@ impl UseraddProvisioner<'_> {
         let (local, name) = (self.local()?, &admitted.account().name);
         let (places, shadow) = (self.store.places, self.shadow);
         let expiry = LocalExpiry { tools, places, shadow, config, local: &local };
-        if let Err(error) = expiry.settle_locked(name.as_str()) {
-            provisioned
-                .warnings
-                .push(format!("the expiry of {name} is not settled: {error}; run oauth2ctl publish"));
-        }
+        let settled = expiry.settle_locked(name.as_str());
+        provisioned.warnings.extend(settled.err().map(|error| unsettled(name, &error)));
         Ok(provisioned)
+    }
+
+    /// Brings the account's expiry in line with what was just recorded; what fails is said, and refuses nobody.
+    fn settle(
+        &self,
+        account: &Account,
+        config: &Config,
+        deadline: Duration,
+    ) -> Result<Option<String>, LoginError> {
+        let tools = Tools { commands: self.commands, clock: self.store.clock, deadline };
+        let (places, shadow, local) = (self.store.places, self.shadow, self.local()?);
+        let expiry = LocalExpiry { tools, places, shadow, config, local: &local };
+        Ok(expiry.settle(account.name.as_str()).err().map(|error| unsettled(&account.name, &error)))
     }
 
     fn local(&self) -> Result<LocalNames, LoginError> {
@@ -120,9 +148,9 @@ impl UseraddProvisioner<'_> {
         }
     }
 
-    /// The state of the person's row, if there is one.
-    fn row(&self, account: &Account) -> Result<Option<RowState>, LoginError> {
-        Ok(Store::open(self.store.places)?.person(&account.name)?.map(|person| person.state))
+    /// The person's row, if there is one.
+    fn row(&self, account: &Account) -> Result<Option<Person>, LoginError> {
+        Ok(Store::open(self.store.places)?.person(&account.name)?)
     }
 
     /// Somebody with a row is in the published database: useradd would refuse the name, because the name service knows

@@ -6,7 +6,6 @@ use super::publish::{Base, Inputs, PublishError, Published};
 use super::snapshot_file::{HeaderRow, PublishedPerson, SnapshotFile, WriteError};
 use super::{Store, StoreError, parameters};
 use crate::config::Provisioning;
-use crate::identity::policy;
 use crate::snapshot::State;
 use crate::types::Gid;
 use rusqlite::{Connection, Rows};
@@ -172,12 +171,9 @@ impl<'a> Contents<'a> {
         let visible = namesake.is_none() && !has_uid && !elsewhere && !person.existing;
         let private_group = visible && self.is_free(name, uid);
         let config = &self.inputs.config;
-        // Without the rule nobody is shut out by it.
-        let revoked = person.revoked && config.policy.allowed_groups.is_some();
-        let denied = revoked || !person.probe && !policy::permits_user(&account.name, config);
         let state = match person.state {
             RowState::Locked => State::Locked,
-            _ if denied => State::Denied,
+            _ if person.is_denied(config) => State::Denied,
             RowState::Reserved => State::Reserved,
             RowState::Confirmed => State::Confirmed,
         };

@@ -2,7 +2,9 @@
 
 use super::{Store, StoreError, schema};
 use crate::clock::Day;
+use crate::config::Config;
 use crate::identity::account::Account;
+use crate::identity::policy;
 use crate::types::{Gid, Issuer, LoginName, Subject, Uid};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
@@ -140,6 +142,16 @@ pub(super) fn groups_of(connection: &Connection, identity: i64) -> Result<Vec<(S
         groups.push((row.get(0)?, Gid::new(row.get(1)?).map_err(|_| StoreError::Damaged("gid"))?));
     }
     Ok(groups)
+}
+
+impl Person {
+    /// Does the configuration shut the person out: `allowed_users`, or `allowed_groups` at their last sign-in? Without the
+    /// rule nobody is shut out by it.
+    #[must_use]
+    pub fn is_denied(&self, config: &Config) -> bool {
+        let revoked = self.revoked && config.policy.allowed_groups.is_some();
+        revoked || !self.probe && !policy::permits_user(&self.account.name, config)
+    }
 }
 
 impl Store {

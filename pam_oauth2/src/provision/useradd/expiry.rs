@@ -8,7 +8,6 @@ use super::tools::Tools;
 use crate::home::CommandError;
 use shared::config::{Config, Provisioning};
 use shared::etc::{LocalNames, PasswdLine};
-use shared::identity::policy;
 use shared::store::{Places, RowState, Store, StoreError};
 use shared::types::{LoginName, Uid};
 use std::io::{self, BufRead, BufReader};
@@ -46,7 +45,7 @@ pub struct LocalExpiry<'a> {
     pub places: &'a Places,
     /// /etc/shadow.
     pub shadow: &'a Path,
-    /// `provisioning`, `allowed_users`, and which uids are ours.
+    /// `provisioning`, `allowed_users`, `allowed_groups`, and which uids are ours.
     pub config: &'a Config,
     /// /etc/passwd.
     pub local: &'a LocalNames,
@@ -141,7 +140,7 @@ impl LocalExpiry<'_> {
         }
         // Somebody who was removed and may come back: their keys wait for the sign-in.
         let is_waiting = person.state == RowState::Reserved && was_shut;
-        if person.state == RowState::Locked || is_waiting || !policy::permits_user(&name, self.config) {
+        if person.state == RowState::Locked || is_waiting || person.is_denied(self.config) {
             return Ok(Due::From(SHUT));
         }
         Ok(person.expires_day.map_or(Due::Never, |day| Due::From(day.0)))

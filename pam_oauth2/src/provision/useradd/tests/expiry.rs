@@ -146,6 +146,20 @@ fn whom_allowed_users_does_not_name_is_shut_and_opened_again() {
 }
 
 #[test]
+fn whom_the_providers_groups_shut_out_is_shut_as_long_as_there_is_the_rule() {
+    let rig = rig("21000");
+    rig.execute("UPDATE identity SET revoked = 1");
+    assert_eq!((settle(&rig), day(&rig).as_str()), (0, "21000"), "no rule");
+    let path = rig.dir.path().join("config.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text.replace("{\"client_id\"", "{\"allowed_groups\": [\"staff\"], \"client_id\"");
+    shared::secure_file::replace(&path, text.as_bytes(), 0o600).unwrap();
+    assert_eq!((settle(&rig), day(&rig).as_str()), (1, "1"));
+    rig.execute("UPDATE identity SET revoked = 0");
+    assert_eq!((settle(&rig), day(&rig).as_str()), (1, "21000"));
+}
+
+#[test]
 fn accounts_of_others_are_left_alone() {
     let rig = rig("21000");
     store(&rig).lock(&ann(), BY).unwrap();
