@@ -1,0 +1,112 @@
+"""As test_crash.py, where a first login makes an account of /etc/passwd: killed at every step of groupadd, useradd and
+its own."""
+
+import pytest
+from crash import Crash, Login, kill_at_every_step, published_rows, sign_in, store_rows
+
+from rig import product
+from rig.fault_points import FAULT_OF_A_TOOL, TOOLS, Attached, Place, host_pid, make_tools_killable
+from rig.machine import Machine
+
+CONFIG = {**product.ID_TOKEN, "provisioning": "useradd"}
+EARLIER = ["ann", "bob", "localu"]
+PLACES = 4
+# A backup's or a new file's owner, mode and times; the file takes its place later.
+BESIDE = ("fchown", "fchmod", "utimensat")
+FILES = ("passwd", "group", "shadow", "gshadow")
+
+
+@pytest.fixture(scope="module")
+def machine():
+    with Machine("bookworm", config=CONFIG, enabled=False) as ready:
+        ready.sandbox.run("pam-auth-update --package --disable oauth2 --enable oauth2-local")
+        product.enable(ready.sandbox)
+        for name in ("ann", "bob"):
+            assert sign_in(ready.sandbox, ready.provider, name) == 0
+        make_tools_killable(ready.sandbox)
+        yield ready
+
+
+@pytest.fixture(scope="module")
+def places(machine):
+    made = [Place(machine.sandbox, str(number), [product.STATE, "/etc"]) for number in range(PLACES)]
+    for place in made:
+        place.save()
+    yield made
+    for place in made:
+        place.stop()
+
+
+class UseraddCrash(Crash):
+    """What must hold of the machine's own files as well."""
+
+    def __init__(self, place, step, people):
+        self.others = lines_of_others(place, step.name)
+        super().__init__(place, step, people)
+        self.lines = lines(place, step.name)
+        # The files that the program itself opens are counted from its very beginning, which is before it is attached to.
+        own = [fault for fault in self.faults if not fault.tool and fault.call != "openat"]
+        # What a journal of the store is worth is test_crash.py's question.
+        some = [fault for fault in own if fault.call != "pwrite64" or fault.number % 8 == 0]
+        self.faults = [fault for fault in self.faults if fault.tool and fault.call not in BESIDE] + some
+        self.remedies = []
+
+    def kill(self, place, fault):
+        if not fault.tool:
+            return self.kill_itself(place, fault)
+        place.write(FAULT_OF_A_TOOL, f"{fault.tool} {fault.call} {fault.number}\n")
+        status = self.step.run(place)
+        place.path(FAULT_OF_A_TOOL).unlink()
+        return status
+
+    def kill_itself(self, place, fault):
+        """Not the tools, which make calls of the same kind."""
+        name, attached = self.step.name, []
+        argv = rf"^oauth2ctl login {name} "
+        log = place.directory / "calls"
+        status = sign_in(place, self.step.provider, name, at_the_code=lambda: attached.append(
+            Attached(host_pid(place, argv), log, fault)))
+        assert attached[0].has_killed(), fault
+        return status
+
+    def afterwards(self, place, where):
+        assert lines_of_others(place, self.step.name) == self.others, where
+        super().afterwards(place, where)
+        assert lines(place, self.step.name) == self.lines, where
+        assert lines_of_others(place, self.step.name) == self.others, where
+
+    def again(self, place):
+        """An account or a group that nobody is known to be bound to may be anybody's: where the next login is refused, it
+        is for an administrator to say whose it is."""
+        name = self.step.name
+        status = self.step.run(place)
+        left = lines(place, name)
+        if status == 0 or not (left["passwd"] or left["group"]):
+            return status
+        is_recorded = store_rows(place) == self.new[0]
+        remedy = "oauth2ctl publish" if is_recorded else f"userdel -- {name} || groupdel -- {name}"
+        assert published_rows(place) == self.old[1]
+        self.remedies.append(remedy)
+        place.run(remedy)
+        return self.step.run(place)
+
+
+def lines(place, name):
+    """What the machine's own files say of somebody, without the day of a password's last change."""
+    found = {}
+    for file in FILES:
+        own = [line for line in place.read(f"/etc/{file}").splitlines() if line.startswith(name + ":")]
+        found[file] = [":".join(line.split(":")[:2]) for line in own] if file == "shadow" else own
+    return found
+
+
+def lines_of_others(place, name):
+    return [[line for line in place.read(f"/etc/{file}").splitlines() if not line.startswith(name + ":")]
+            for file in FILES]
+
+
+def test_a_login_killed_at_any_step_of_useradd_leaves_all_as_before_or_after(machine, places):
+    crash = kill_at_every_step(places, Login(machine.provider, "erik"), EARLIER, UseraddCrash)
+    assert {fault.tool for fault in crash.faults} == {"", *TOOLS}
+    for remedy in sorted(set(crash.remedies)):
+        print(f"of which {crash.remedies.count(remedy)} needed {remedy}")
