@@ -226,6 +226,8 @@ fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
 }
 
 #[cfg(test)]
+mod agreement_tests;
+#[cfg(test)]
 mod local_group_tests;
 #[cfg(test)]
 mod migration_tests;
