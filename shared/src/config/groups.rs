@@ -2,10 +2,10 @@
 
 use super::entra::TenantId;
 use super::raw::{Fault, Fields};
-use crate::identity::admissible::is_reserved;
+use crate::identity::admissible::{is_reserved, reserved_names};
 use crate::identity::privileged::is_privileged;
 use crate::types::GroupName;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The groups of a configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,7 +58,10 @@ pub(super) fn groups(fields: &mut Fields) -> Groups {
 
 /// `group_map`: sudo, wheel, docker …: sudoers and sshd_config give such names their power.
 pub(super) fn group_map(fields: &mut Fields, groups: &Groups, is_entra: bool) -> BTreeMap<String, GroupName> {
-    let mut map = BTreeMap::new();
+    // Thousands of groups are looked up in each, at every login.
+    let reserved: BTreeSet<String> = reserved_names().map(str::to_ascii_lowercase).collect();
+    let is_guarded = |name: &str| is_privileged(name) || reserved.contains(name);
+    let (mut map, mut names) = (BTreeMap::new(), BTreeSet::new());
     for (id, value) in fields.object("group_map") {
         let provider_id = provider_id(&id, is_entra);
         match value.as_str().map(GroupName::parse_lower) {
@@ -68,7 +71,7 @@ pub(super) fn group_map(fields: &mut Fields, groups: &Groups, is_entra: bool) ->
                      it in \"allow_privileged_groups\" too"
                 )));
             }
-            Some(Ok(name)) if !map.values().any(|other| *other == name) => {
+            Some(Ok(name)) if names.insert(name.clone()) => {
                 map.insert(provider_id, name);
             }
             _ => fields.fault("group_map", format!("a group name of its own for \"{provider_id}\"")),

@@ -28,6 +28,12 @@ pub fn is_reserved(name: &str) -> bool {
     RESERVED.lines().any(|reserved| reserved.eq_ignore_ascii_case(name))
 }
 
+/// The reserved list, for whoever asks about many names.
+#[cfg(feature = "config")]
+pub(crate) fn reserved_names() -> impl Iterator<Item = &'static str> {
+    RESERVED.lines()
+}
+
 /// May a person be given this name? `configured` are the names of `group_map`, `local_groups` and
 /// `allow_privileged_groups`.
 ///

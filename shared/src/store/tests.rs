@@ -287,6 +287,34 @@ fn twenty_sign_ins_at_once_share_publications_and_all_are_there() {
 }
 
 #[test]
+fn a_hundred_first_sign_ins_of_one_person_at_once_make_one_row() {
+    let m = machine("");
+    m.publish(Want::Rebuild);
+    let firsts: Vec<bool> = std::thread::scope(|scope| {
+        let sign_in = |_| {
+            scope.spawn(|| {
+                let recorded = m.sign_in("ann", 5000, "s1", &[staff(6000)]).unwrap();
+                m.publish(Want::UpToDate);
+                let file = m.open();
+                let found = Snapshot::open(file.bytes()).unwrap().person_by_name(b"ann").unwrap();
+                assert_eq!(found.unwrap().uid.get(), 5000);
+                recorded.first
+            })
+        };
+        let all: Vec<_> = (0..100).map(sign_in).collect();
+        all.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(firsts.iter().filter(|first| **first).count(), 1);
+    assert_eq!(m.store().people().unwrap().len(), 1);
+    let file = m.open();
+    let snapshot = Snapshot::open(file.bytes()).unwrap();
+    let header = snapshot.header().unwrap();
+    assert_eq!((header.generation, header.people), (1, 1), "one change, and all the others found it made");
+    assert_eq!(snapshot.group_by_gid(6000).unwrap().unwrap().members().unwrap(), ["ann"]);
+    assert_eq!(m.publish(Want::UpToDate), Published::Current);
+}
+
+#[test]
 fn a_store_that_others_can_reach_or_that_is_missing_is_refused() {
     let m = machine("");
     set_mode(&m.places.store, 0o644).unwrap();
