@@ -1,11 +1,11 @@
-"""As test_crash.py, where a first login makes an account of /etc/passwd: killed at every step of groupadd, useradd and
-its own."""
+"""As test_crash.py, where a first login makes an account of /etc/passwd: killed at every step of useradd and its
+own."""
 
 import pytest
 from crash import Crash, Login, kill_at_every_step, published_rows, sign_in, store_rows
 
 from rig import product
-from rig.fault_points import FAULT_OF_A_TOOL, TOOLS, Attached, Place, host_pid, make_tools_killable
+from rig.fault_points import FAULT_OF_A_TOOL, Attached, Place, host_pid, make_tools_killable
 from rig.machine import Machine
 
 CONFIG = {**product.ID_TOKEN, "provisioning": "useradd"}
@@ -107,6 +107,6 @@ def lines_of_others(place, name):
 
 def test_a_login_killed_at_any_step_of_useradd_leaves_all_as_before_or_after(machine, places):
     crash = kill_at_every_step(places, Login(machine.provider, "erik"), EARLIER, UseraddCrash)
-    assert {fault.tool for fault in crash.faults} == {"", *TOOLS}
+    assert {"", "useradd"} <= {fault.tool for fault in crash.faults}
     for remedy in sorted(set(crash.remedies)):
         print(f"of which {crash.remedies.count(remedy)} needed {remedy}")
