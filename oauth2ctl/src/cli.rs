@@ -4,6 +4,7 @@ mod user;
 
 pub(crate) use user::{Add, User};
 
+use crate::output::Manner;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -18,8 +19,30 @@ pub(crate) struct Cli {
     /// Another configuration than /etc/pam_oauth2_device/config.json
     #[arg(long, global = true, value_name = "FILE", default_value = shared::paths::CONFIG_FILE, hide_default_value = true)]
     pub(crate) config: PathBuf,
+    /// Work on the machine whose root directory is DIR, such as an image that is being built
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    /// One JSON object on standard output instead of text; "changed" says whether anything was
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say nothing of what goes well
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// No colours, also on a terminal
+    #[arg(long, global = true)]
+    no_color: bool,
+    /// Answer every "are you sure" with yes
+    #[arg(short, long, global = true)]
+    yes: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// How to speak.
+    pub(crate) fn manner(&self) -> Manner {
+        Manner { json: self.json, quiet: self.quiet, no_color: self.no_color, yes: self.yes }
+    }
 }
 
 #[derive(Debug, Subcommand)]

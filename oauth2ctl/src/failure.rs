@@ -46,6 +46,21 @@ pub(crate) enum Failure {
     /// Something else is in the way.
     #[error("{0}")]
     Conflict(String),
+    /// There is no configuration, or no store, yet.
+    #[error("{0}")]
+    NotConfigured(String),
+    /// The provider does not answer.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The work is done, and something is not as it should be: the report has said what.
+    #[error("")]
+    Warnings,
+    /// The report has said what is wrong.
+    #[error("")]
+    Reported,
+    /// Words of the command line that do not go together.
+    #[error("{0}")]
+    Usage(String),
     /// Not root.
     #[error("this needs root: run it with sudo")]
     NotRoot,
@@ -58,6 +73,10 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::NotFound(_) | Self::NotFoundBut(_) | Self::NoGroup(_) => 4,
+            Self::Usage(_) => 2,
+            Self::Warnings => 3,
+            Self::NotConfigured(_) => 5,
+            Self::Unreachable(_) => 6,
             Self::Refused(_) => 7,
             Self::Conflict(_) => 8,
             Self::Roster(RosterError::NotFound(_)) => 4,
@@ -76,6 +95,23 @@ impl Failure {
             },
             Self::NotRoot => 77,
             _ => 1,
+        }
+    }
+}
+
+impl Failure {
+    /// The exit code in a word, for `--json`.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.exit_code() {
+            2 => "usage",
+            3 => "warnings",
+            4 => "not_found",
+            5 => "not_configured",
+            6 => "unreachable",
+            7 => "refused",
+            8 => "conflict",
+            77 => "needs_root",
+            _ => "failed",
         }
     }
 }

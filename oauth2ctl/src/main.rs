@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod date;
 mod failure;
+mod image;
 mod output;
 mod pam;
 mod terminal;
@@ -20,12 +21,6 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    output::log_to_syslog();
-    match commands::run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            output::complain(&failure.to_string());
-            ExitCode::from(failure.exit_code())
-        }
-    }
+    output::begin(cli.manner());
+    output::finish(commands::run(cli))
 }

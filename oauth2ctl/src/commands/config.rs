@@ -1,7 +1,7 @@
 //! `config validate`.
 
 use crate::failure::Failure;
-use crate::output::{complain, say};
+use crate::output::{complain, say, warn};
 use pam_oauth2::login::Machine;
 use shared::config::ConfigError;
 
@@ -9,7 +9,7 @@ use shared::config::ConfigError;
 pub(super) fn validate(machine: &Machine) -> Result<(), Failure> {
     match machine.load_config() {
         Ok(loaded) => {
-            loaded.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
+            loaded.warnings.iter().for_each(|warning| warn(&warning.to_string()));
             say(&format!("{}: valid", machine.config.display()));
             Ok(())
         }

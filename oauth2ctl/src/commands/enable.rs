@@ -2,7 +2,7 @@
 
 use super::{profile, proof, sshd};
 use crate::failure::Failure;
-use crate::output::{changed, complain, say};
+use crate::output::{changed, say, warn};
 use pam_oauth2::login::{LOCAL_PROFILE, Machine};
 use shared::clock::{Clock, SystemClock};
 use shared::config::{Config, LocalUsers, Provisioning};
@@ -39,6 +39,7 @@ pub(super) fn enable(machine: &Machine, drop_in: bool) -> Result<(), Failure> {
     parameters::enable(&machine.places, &machine.inputs()?, profile, &clock)?;
     say(&format!("{}: written", machine.places.first_login.display()));
     changed("first logins enabled service=sshd");
+    super::audit(machine, "enabled", "sshd")?;
     match config.accounts.first_login.as_slice() {
         [] => say("\"first_login\" is empty: only people who are known can sign in"),
         patterns => say(&format!("names that may sign in for the first time: {}", patterns.join(" "))),
@@ -57,8 +58,8 @@ fn profile(config: &Config) -> Result<&'static str, Failure> {
              /etc/passwd: {switch}"
         ))),
         (_, LocalUsers::Allow) if found != LOCAL_PROFILE => {
-            complain(&format!(
-                "warning: users of /etc/passwd cannot sign in in a browser, though \"local_users\" allows it: {switch}"
+            warn(&format!(
+                "users of /etc/passwd cannot sign in in a browser, though \"local_users\" allows it: {switch}"
             ));
             Ok(found)
         }
@@ -71,6 +72,7 @@ pub(super) fn disable(machine: &Machine) -> Result<(), Failure> {
     let dropped = sshd::remove_drop_in()?;
     if enabled || dropped {
         changed("first logins disabled service=sshd");
+        super::audit(machine, "disabled", "sshd")?;
         say("first logins are off; whoever has signed in before stays known");
         if dropped {
             say("they sign in by browser only where sshd_config itself has KbdInteractiveAuthentication yes");

@@ -1,7 +1,7 @@
 //! `login NAME`: the same pipeline as under sshd, with the terminal as its host.
 
 use crate::failure::Failure;
-use crate::output::{changed, complain, say};
+use crate::output::{changed, say, warn};
 use crate::terminal::Terminal;
 use pam_oauth2::Commands;
 use pam_oauth2::login::{self, Login, Machine};
@@ -28,7 +28,7 @@ pub(super) fn run(machine: &Machine, name: String, record: bool) -> Result<(), F
     let mut login =
         Login { machine, host: &mut host, connect: &connect, clock: &clock, provisioner, counters: None };
     let admission = login::authenticate(&mut login, true)?;
-    admission.provisioned.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
+    admission.provisioned.warnings.iter().for_each(|warning| warn(&warning.to_string()));
     let account = &admission.account;
     let how = if admission.provisioned.first { "for the first time" } else { "again" };
     say(&format!("{} signs in {how}: uid {}, home {}", account.name, account.uid, account.home));

@@ -11,17 +11,21 @@ mod user;
 
 use crate::cli::{Cli, Command, Config, Disable, Enable, Store};
 use crate::failure::Failure;
-use crate::output::{changed, complain, say};
+use crate::output::{changed, say, warn};
 use pam_oauth2::login::Machine;
 use shared::clock::{Clock, SystemClock};
 use shared::store::publish::{self, Want};
-use shared::store::{Migrated, Store as LiveStore};
+use shared::store::{By, Migrated, Store as LiveStore, StoreError};
 
 /// Runs a command.
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     if !rustix::process::geteuid().is_root() {
         return Err(Failure::NotRoot);
     }
+    if let Some(root) = &cli.root {
+        crate::image::enter(root)?;
+    }
+    crate::output::log_to_syslog();
     let machine = Machine::this(cli.config);
     match cli.command {
         Command::Enable(Enable::Sshd { no_drop_in }) => enable::enable(&machine, !no_drop_in),
@@ -38,7 +42,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
 fn publish(machine: &Machine) -> Result<(), Failure> {
     let clock = SystemClock::new();
     let loaded = machine.load_config()?;
-    loaded.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
+    loaded.warnings.iter().for_each(|warning| warn(&warning.to_string()));
     // Rows that an `enable` left behind when it was killed.
     let mut store = LiveStore::open(&machine.places)?;
     if store.people()?.iter().any(|person| person.probe) {
@@ -47,8 +51,8 @@ fn publish(machine: &Machine) -> Result<(), Failure> {
     drop(store);
     let inputs = machine.inputs()?;
     for name in inputs.ungranted_groups() {
-        complain(&format!(
-            "warning: nobody gets the local group {name}: it is missing in /etc/group (groupadd -- {name}), or has the \
+        warn(&format!(
+            "nobody gets the local group {name}: it is missing in /etc/group (groupadd -- {name}), or has the \
              gid of a privileged group"
         ));
     }
@@ -70,6 +74,17 @@ fn publish(machine: &Machine) -> Result<(), Failure> {
 fn publish_now(machine: &Machine) -> Result<(), Failure> {
     publish::publish(&machine.places, &|| machine.inputs(), Want::Rebuild, &SystemClock::new())?;
     Ok(())
+}
+
+/// Keeps a change of this machine in the audit trail too, beside those of people. Where there is no store yet, the system
+/// log has it alone.
+fn audit(machine: &Machine, kind: &str, detail: &str) -> Result<(), Failure> {
+    let by = By { actor: &crate::output::actor(), now: SystemClock::new().unix_seconds() };
+    match LiveStore::open(&machine.places) {
+        Ok(mut store) => Ok(store.audit(kind, detail, by)?),
+        Err(StoreError::Missing(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn migrate(machine: &Machine) -> Result<(), Failure> {

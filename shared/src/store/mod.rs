@@ -1,6 +1,7 @@
 //! The live store: SQLite, root only (design, section 6). Nobody but root's processes may ever open it; what others
 //! may know is published ([`publish`]).
 
+mod audit;
 mod backup;
 mod contents;
 mod former;

@@ -4,7 +4,7 @@ use super::groups::{self, Groups};
 use super::{Change, existing, uids};
 use crate::cli::Add;
 use crate::failure::Failure;
-use crate::output::complain;
+use crate::output::warn;
 use pam_oauth2::home::is_adoptable;
 use pam_oauth2::login::{Machine, PROBE_PREFIX};
 use pam_oauth2::name_service;
@@ -64,7 +64,7 @@ pub(super) fn run(machine: &Machine, request: &Add) -> Result<(), Failure> {
     }
     change.make(|store, by| store.reserve(&wanted, by))?;
     if !policy::permits_user(&name, &inputs.config) {
-        complain("warning: \"allowed_users\" does not name them: they are refused until it does");
+        warn("\"allowed_users\" does not name them: they are refused until it does");
     }
     let again = if removed.is_some() { " again, for the person who had it" } else { "" };
     change.publish(
@@ -121,8 +121,8 @@ pub(super) fn check_name(inputs: &Inputs, name: &LoginName) -> Result<(), Failur
 /// A subject of an issuer that nobody signs in at is a binding that shuts everybody out.
 pub(super) fn warn_of_issuer(config: &Config, issuer: &Issuer) {
     if let Some(own) = config.provider.issuer.as_ref().filter(|own| *own != issuer) {
-        complain(&format!(
-            "warning: the issuer of the configuration is {}: nobody who signs in there is of issuer {}",
+        warn(&format!(
+            "the issuer of the configuration is {}: nobody who signs in there is of issuer {}",
             own.as_str(),
             issuer.as_str()
         ));

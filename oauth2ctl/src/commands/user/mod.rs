@@ -16,7 +16,7 @@ mod uids;
 use super::{profile, proof};
 use crate::cli::User;
 use crate::failure::Failure;
-use crate::output::{actor, changed, complain, say};
+use crate::output::{actor, changed, say, warn};
 use pam_oauth2::login::{LOCAL_PROFILE, Machine};
 use shared::clock::{Clock, SystemClock};
 use shared::config::Config;
@@ -80,8 +80,8 @@ impl<'a> Change<'a> {
             let is_there =
                 proof::DIRECTORIES.iter().any(|directory| Path::new(directory).join(service).exists());
             if is_there && profile::in_stack(&proof::DIRECTORIES, service) != Some(LOCAL_PROFILE) {
-                complain(&format!(
-                    "warning: {name} is a user of this machine, and /etc/pam.d/{service} does not ask us about those: there it \
+                warn(&format!(
+                    "{name} is a user of this machine, and /etc/pam.d/{service} does not ask us about those: there it \
                      has no effect. It needs the PAM profile {LOCAL_PROFILE}"
                 ));
             }
