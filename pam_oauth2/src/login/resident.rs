@@ -47,7 +47,7 @@ pub(super) fn residence(machine: &Machine, name: &str) -> Result<Residence, Logi
 }
 
 /// Is this, byte for byte, the account that useradd(8) would make for the name here, as it left it: in our own range of
-/// uids, with its private group, without a password, without a home directory? Only root writes /etc/passwd, and only a
+/// uids, with its private group or none yet, without a password, without a home directory? Only root writes /etc/passwd, and only a
 /// verified sign-in of ours makes such a line. Whoever may not read what decides is told no.
 fn is_unfinished(machine: &Machine, name: &str, passwd: &[u8]) -> bool {
     let Ok(Some(parameters)) = known::parameters(machine) else { return false };
@@ -63,10 +63,13 @@ fn is_unfinished(machine: &Machine, name: &str, passwd: &[u8]) -> bool {
         && machine.load_config().is_ok_and(|loaded| loaded.config.provisioning == Provisioning::Useradd)
 }
 
-/// The machine's own names but for this user and the private group; `None` where it has no such pair.
+/// The machine's own names but for this user and the private group, which may be missing: useradd(8) writes it later.
+/// `None` where there is no such user, or the group's name or number is another one's.
 pub(super) fn others(local: &LocalNames, name: &str) -> Option<LocalNames> {
     let id = local.user(name)?.uid;
-    local.group(name).filter(|line| line.gid == id)?;
+    if local.group.iter().any(|line| (line.name == name) != (line.gid == id)) {
+        return None;
+    }
     let mut others = local.clone();
     others.passwd.retain(|line| line.name != name || line.uid != id);
     others.group.retain(|line| line.name != name || line.gid != id);
@@ -79,10 +82,11 @@ fn lines_of<'a>(text: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]>
     text.split(|byte| *byte == b'\n').filter(is_theirs)
 }
 
-/// As useradd(8) leaves it: `!`, or `!!` on Enterprise Linux. With a password the account has become somebody's.
+/// As useradd(8) leaves it: `!`, or `!!` on Enterprise Linux; no line where it was killed before. With a password the
+/// account has become somebody's.
 fn has_no_password(shadow: &[u8], name: &str) -> bool {
     let mut passwords = lines_of(shadow, name).map(|line| line.split(|byte| *byte == b':').nth(1));
-    matches!((passwords.next(), passwords.next()), (Some(Some(b"!" | b"!!")), None))
+    matches!((passwords.next(), passwords.next()), (None | Some(Some(b"!" | b"!!")), None))
 }
 
 /// The account of somebody who exists already and whom nobody has confirmed yet: they may sign in if the configuration lets

@@ -67,10 +67,14 @@ impl Provisioner for UseraddProvisioner<'_> {
         // Another login of the same person must neither fail because of this one, nor rely on what this one undoes.
         let _lock = lock::lock(self.store.places, self.store.clock, deadline)
             .map_err(|error| LoginError::Useradd { command: "lock", detail: error.to_string() })?;
+        let has_row = self.row(account)?.is_some();
         if self.is_there(account)? {
-            return self.take_over(tools, admitted, config);
+            if has_row || self.is_complete(account)? {
+                return self.take_over(tools, admitted, config);
+            }
+            self.clear(tools, account)?;
         }
-        if self.row(account)?.is_some() {
+        if has_row {
             return self.served_by_the_store(admitted, config, deadline);
         }
         let made = self.make(tools, account)?;
@@ -120,6 +124,24 @@ impl UseraddProvisioner<'_> {
         let settled = expiry.settle_locked(name.as_str());
         provisioned.warnings.extend(settled.err().map(|error| unsettled(name, &error)));
         Ok(provisioned)
+    }
+
+    /// Did useradd(8) come to its end? It writes shadow and group after passwd.
+    fn is_complete(&self, account: &Account) -> Result<bool, LoginError> {
+        let has_shadow =
+            expiry::day_in(self.shadow, account.name.as_str()).map_err(LoginError::Etc)?.is_some();
+        Ok(has_shadow && self.group_is_there(account)?)
+    }
+
+    /// Takes away what a useradd(8) that was killed has left of an account, so that it can be made whole: nobody has ever
+    /// had it.
+    fn clear(&self, tools: Tools<'_>, account: &Account) -> Result<(), LoginError> {
+        let outcome = tools.userdel(&account.name);
+        if self.is_there(account)? {
+            let detail = format!("half an account is left ({})", tools::reason(outcome.err().as_ref()));
+            return Err(LoginError::Useradd { command: "userdel", detail });
+        }
+        Ok(())
     }
 
     /// Brings the account's expiry in line with what was just recorded; what fails is said, and refuses nobody.

@@ -48,6 +48,15 @@ fn the_account_of_a_sign_in_that_was_killed_is_taken_over_by_the_next_one() {
 }
 
 #[test]
+fn so_is_one_whose_useradd_was_killed_before_shadow_and_group() {
+    let (stage, ann) = stage(|line| line);
+    std::fs::write(&stage.machine.shadow, "root:*:1:0:99999:7:::\n").unwrap();
+    std::fs::write(&stage.machine.group, "root:x:0:\n").unwrap();
+    let script = approved(claims("ann", "s1", &[]));
+    assert!(run(&stage, &mut host(&stage, &ann, first_prompts()), &script).unwrap().provisioned.first);
+}
+
+#[test]
 fn somebody_elses_approval_takes_nothing_over() {
     let (stage, ann) = stage(|line| line);
     let before = stage.traces();
@@ -85,7 +94,7 @@ fn an_account_that_has_become_somebodys_is_a_strangers() {
         |stage| std::fs::write(&stage.machine.shadow, "ann:$6$x$y:20779:0:99999:7:::\n").unwrap(),
         |stage| std::fs::remove_file(&stage.machine.shadow).unwrap(),
         |stage| std::fs::create_dir_all(stage.dir.path().join("home/ann")).unwrap(),
-        |stage| std::fs::write(&stage.machine.group, "root:x:0:\n").unwrap(),
+        |stage| std::fs::write(&stage.machine.group, "root:x:0:\nann:x:1001:\n").unwrap(),
         |stage| {
             stage.execute("INSERT INTO tombstone VALUES ('ann', 5000, NULL, NULL, 1, 99)");
             stage.publish();

@@ -149,7 +149,7 @@ impl LocalExpiry<'_> {
 
 /// The day of expiry in shadow(5) of a user: `Some(None)` where there is none, `None` where there is no such user. A negative
 /// number is none (shadow(3)).
-fn day_in(shadow: &Path, name: &str) -> io::Result<Option<Option<u32>>> {
+pub(super) fn day_in(shadow: &Path, name: &str) -> io::Result<Option<Option<u32>>> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", shadow.display()));
     for line in BufReader::new(std::fs::File::open(shadow).map_err(named)?).split(b'\n') {
         let line = line.map_err(named)?;

@@ -30,10 +30,28 @@ fn somebody_who_returns_runs_nothing() {
 fn an_account_left_by_a_login_that_was_killed_is_recorded_and_one_with_another_uid_is_somebody_elses() {
     let rig = Rig::new();
     rig.work("useradd", "ann", true);
+    rig.shadow("ann:!:20779:0:99999:7:::");
     assert!(rig.provision("ann").unwrap().first);
     let rig = Rig::new();
     *rig.etc.borrow_mut() = LocalNames::parse(b"ann:x:1001:1001::/home/ann:/bin/sh\n", b"");
     assert_eq!(reason(rig.provision("ann")).0, "identity_changed");
+    assert!(!rig.is_recorded("ann"));
+}
+
+#[test]
+fn half_an_account_left_by_a_useradd_that_was_killed_is_made_anew() {
+    for (has_group, shadow, group) in [(true, "", "-g 1900000007"), (false, "ann:!::::::", OWN_GROUP)] {
+        let rig = Rig::new();
+        rig.work("useradd", "ann", has_group);
+        rig.shadow(shadow);
+        rig.expect("userdel -- ann", Act::Works).expect(&useradd_with("ann", group, ""), Act::Works);
+        assert!(rig.provision("ann").unwrap().first, "{group}");
+        assert_eq!(rig.has("ann"), (true, true));
+    }
+    let rig = Rig::new();
+    rig.work("useradd", "ann", true);
+    rig.expect("userdel -- ann", Act::Fails(10));
+    assert_eq!(reason(rig.provision("ann")).0, "useradd_failed");
     assert!(!rig.is_recorded("ann"));
 }
 

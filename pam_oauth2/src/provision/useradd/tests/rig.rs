@@ -119,6 +119,11 @@ impl Rig {
         outcome
     }
 
+    /// A line of /etc/shadow.
+    pub(super) fn shadow(&self, line: &str) {
+        std::fs::write(self.dir.path().join("shadow"), format!("root:*:1:0:99999:7:::\n{line}\n")).unwrap();
+    }
+
     pub(super) fn execute(&self, sql: &str) {
         rusqlite::Connection::open(&self.places.store).unwrap().execute_batch(sql).unwrap();
     }
