@@ -10,6 +10,9 @@ LIBDIR ?= $(PREFIX)/lib$(if $(MULTIARCH),/$(MULTIARCH),64)
 # The directory that libpam searches is the one that holds pam_permit.so.
 PAMDIR ?= $(LIBDIR)/security
 TARGET ?= target/release
+BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/vendor-completions
+FISH_COMPLETIONS ?= $(PREFIX)/share/fish/vendor_completions.d
 DESTDIR ?=
 
 .PHONY: all build demo demo-shell test check unit setup install clean
@@ -54,6 +57,7 @@ test: setup check unit
 	tests/abi/run
 	tests/run
 
+# The manual pages of oauth2ctl and the completions are made by the program that is installed.
 # The modules are put in place by rename: a half-written one would kill every program that uses PAM or NSS.
 install:
 	install -d $(DESTDIR)$(PAMDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PREFIX)/sbin
@@ -68,7 +72,14 @@ install:
 	install -m 0644 debian/pam-configs/oauth2 debian/pam-configs/oauth2-local $(DESTDIR)$(PREFIX)/share/pam-configs/
 	install -m 0644 debian/pam-oauth2.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/pam-oauth2.conf
 	install -m 0644 man/config.json.5 $(DESTDIR)$(PREFIX)/share/man/man5/pam_oauth2_device.json.5
-	install -m 0644 man/pam_oauth2_device.8 man/nss_oauth2.8 man/oauth2ctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 0644 man/pam_oauth2_device.8 man/nss_oauth2.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	$(TARGET)/oauth2ctl --quiet man $(DESTDIR)$(PREFIX)/share/man/man8
+	install -d $(DESTDIR)$(BASH_COMPLETIONS) $(DESTDIR)$(ZSH_COMPLETIONS) $(DESTDIR)$(FISH_COMPLETIONS)
+	$(TARGET)/oauth2ctl completion bash > $(DESTDIR)$(BASH_COMPLETIONS)/oauth2ctl
+	$(TARGET)/oauth2ctl completion zsh > $(DESTDIR)$(ZSH_COMPLETIONS)/_oauth2ctl
+	$(TARGET)/oauth2ctl completion fish > $(DESTDIR)$(FISH_COMPLETIONS)/oauth2ctl.fish
+	chmod 0644 $(DESTDIR)$(BASH_COMPLETIONS)/oauth2ctl $(DESTDIR)$(ZSH_COMPLETIONS)/_oauth2ctl \
+		$(DESTDIR)$(FISH_COMPLETIONS)/oauth2ctl.fish
 
 clean:
 	$(CARGO) clean

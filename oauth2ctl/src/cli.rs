@@ -1,7 +1,15 @@
 //! The command line.
 
+mod config;
+mod manual;
+mod migrate;
+mod trial;
 mod user;
 
+pub(crate) use config::Config;
+pub(crate) use manual::{Completion, Man, Shell};
+pub(crate) use migrate::{Migrate, Module};
+pub(crate) use trial::{Explain, Login};
 pub(crate) use user::{Add, User};
 
 use crate::output::Manner;
@@ -14,7 +22,7 @@ use std::path::PathBuf;
 /// the store with `oauth2ctl store migrate`, try a login with `oauth2ctl login NAME`, then `oauth2ctl enable sshd`.
 /// Keep a root shell open while you do.
 #[derive(Debug, Parser)]
-#[command(version, name = "oauth2ctl")]
+#[command(version, name = "oauth2ctl", after_long_help = AFTER)]
 pub(crate) struct Cli {
     /// Another configuration than /etc/pam_oauth2_device/config.json
     #[arg(long, global = true, value_name = "FILE", default_value = shared::paths::CONFIG_FILE, hide_default_value = true)]
@@ -38,6 +46,11 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// What holds for every command.
+const AFTER: &str = "Every command that changes something may be said again: it says \"no change\" then, and publishes what \
+    an earlier run could not. A change is told to the system log and kept in the audit trail of the store, with the real user \
+    who gave the command; SUDO_USER stands beside it as information.";
+
 impl Cli {
     /// How to speak.
     pub(crate) fn manner(&self) -> Manner {
@@ -53,14 +66,8 @@ pub(crate) enum Command {
     /// Take back what `enable` did
     #[command(subcommand)]
     Disable(Disable),
-    /// A whole login on this terminal, recording nothing
-    Login {
-        /// Login name
-        name: String,
-        /// Record the sign-in, as sshd would
-        #[arg(long)]
-        record: bool,
-    },
+    Login(Login),
+    Explain(Explain),
     /// People
     #[command(subcommand)]
     User(User),
@@ -72,6 +79,10 @@ pub(crate) enum Command {
     /// The configuration
     #[command(subcommand)]
     Config(Config),
+    Migrate(Migrate),
+    Completion(Completion),
+    #[command(hide = true)]
+    Man(Man),
 }
 
 #[derive(Debug, Subcommand)]
@@ -80,6 +91,10 @@ pub(crate) enum Enable {
     ///
     /// Proves first, by two rows made for the purpose, that the account stacks of sshd, cron and su refuse a name that
     /// nobody has verified and admit one that was. Only then does sshd see entries for names that may sign in.
+    ///
+    /// Refuses "UsePAM no", and ranges that overlap /etc/subuid or /etc/subgid. Then writes the parameters of first logins,
+    /// publishes, and writes /etc/ssh/sshd_config.d/20-oauth2.conf (keyboard-interactive for the group oauth2-users);
+    /// sshd_config must include that directory.
     Sshd {
         /// Do not write the sshd drop-in that turns on keyboard-interactive for oauth2-users
         #[arg(long)]
@@ -90,19 +105,19 @@ pub(crate) enum Enable {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Disable {
     /// First logins through sshd, and its drop-in; whoever has signed in before stays known
+    ///
+    /// They sign in by browser only where sshd_config itself has "KbdInteractiveAuthentication yes".
     Sshd,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Store {
     /// Make the store, or bring it to the schema of this version
+    ///
+    /// A store that is changed is copied first, to store.db.schema-N.DATE beside it (0600); the copy is kept and its path
+    /// printed. Without the copy, or if the migration fails, the store stays as it was. Until then people sign in on the old
+    /// store; the commands of `oauth2ctl user` that change something are refused.
     Migrate,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Config {
-    /// Check the configuration and list every fault
-    Validate,
 }
 
 #[cfg(test)]

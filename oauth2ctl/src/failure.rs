@@ -137,7 +137,7 @@ impl From<Exit> for Failure {
                 Self::Config(ConfigError::NotConfigured(shared::paths::CONFIG_FILE.into()))
             }
             Exit::NotOurs(NotOurs::Service) => {
-                Self::Other("\"services\" of the configuration does not list sshd".into())
+                Self::Other("\"services\" of the configuration does not list this service".into())
             }
             Exit::NotOurs(NotOurs::Name) => {
                 Self::Other("another source of the name service has this name".into())

@@ -92,6 +92,16 @@ pub(crate) fn warn(line: &str) {
     complain(&format!("warning: {line}"));
 }
 
+/// A text that somebody has to answer, without a newline of ours; under `--json` standard output is the program's alone.
+pub(crate) fn prompt(text: &str) -> std::io::Result<()> {
+    if manner().json {
+        let mut stderr = std::io::stderr();
+        return write!(stderr, "{text}").and_then(|()| stderr.flush());
+    }
+    let mut stdout = std::io::stdout();
+    write!(stdout, "{text}").and_then(|()| stdout.flush())
+}
+
 /// What is going on, for somebody who waits: on a terminal only.
 pub(crate) fn progress(line: &str) {
     let Manner { json, quiet, .. } = manner();

@@ -3,13 +3,24 @@
 use pam_oauth2::host::{Answer, Host, HostError, Resolved};
 use pam_oauth2::login::Machine;
 use pam_oauth2::name_service;
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 
-/// A trial login: the terminal is the conversation, and a name that nobody knows resolves to the entry that it would
-/// get inside sshd.
+/// A trial login: the terminal is the conversation.
 pub(crate) struct Terminal<'a> {
     pub(crate) machine: &'a Machine,
     pub(crate) name: String,
+    /// The PAM service that is tried.
+    pub(crate) service: String,
+    /// A name that nobody knows resolves to the entry that it would get, as in sshd.
+    pub(crate) prospective: bool,
+}
+
+impl<'a> Terminal<'a> {
+    /// The host of this service: sshd alone sees entries of names that nobody knows.
+    pub(crate) fn new(machine: &'a Machine, name: &str, service: &str) -> Self {
+        let prospective = service == "sshd";
+        Self { machine, name: name.to_owned(), service: service.to_owned(), prospective }
+    }
 }
 
 impl Host for Terminal<'_> {
@@ -18,7 +29,7 @@ impl Host for Terminal<'_> {
     }
 
     fn service(&self) -> String {
-        "sshd".into()
+        self.service.clone()
     }
 
     fn rhost(&self) -> Option<String> {
@@ -35,8 +46,7 @@ impl Host for Terminal<'_> {
     }
 
     fn ask(&mut self, text: &str) -> Result<Answer, HostError> {
-        let mut stdout = std::io::stdout();
-        write!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(|_| HostError::NoPrompt)?;
+        crate::output::prompt(text).map_err(|_| HostError::NoPrompt)?;
         let mut line = String::new();
         match std::io::stdin().lock().read_line(&mut line) {
             Ok(read) if read > 0 && line.trim_end().is_empty() => Ok(Answer::Enter),
@@ -47,7 +57,8 @@ impl Host for Terminal<'_> {
 
     fn resolve(&self, name: &str) -> Result<Option<Resolved>, HostError> {
         let known = name_service::user_by_name(name)?;
-        Ok(known.or_else(|| self.machine.prospective(name).as_ref().map(Resolved::from)))
+        let prospective = || self.machine.prospective(name).filter(|_| self.prospective);
+        Ok(known.or_else(|| prospective().as_ref().map(Resolved::from)))
     }
 
     fn groups(&self, name: &str, gid: u32) -> Result<Vec<(u32, String)>, HostError> {

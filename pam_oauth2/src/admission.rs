@@ -13,7 +13,7 @@ use shared::identity::policy::{self, Denied};
 use shared::identity::{admissible, ids};
 use shared::prospective::{Absent, exists};
 use shared::store::{GroupClaim, Person, RowState, Store, Whom};
-use shared::types::GroupName;
+use shared::types::{GroupName, LoginName};
 
 /// A person who is who they say, may come in, and for whom the host holds the right account.
 #[derive(Debug)]
@@ -137,42 +137,160 @@ pub struct Grounds<'a> {
     pub origin: Origin,
 }
 
+/// What an admission comes to; nothing can be recorded with it.
+#[derive(Debug)]
+pub struct Decision {
+    /// The mapped groups.
+    pub groups: Vec<GroupClaim>,
+    /// None at the first sign-in.
+    pub known: Option<Known>,
+    /// Sentences for the log: what the person does not get.
+    pub warnings: Vec<String>,
+}
+
 /// Decides. `held` is the account that the host resolved at step 2 and will use.
 ///
 /// # Errors
 /// The rule that said no.
 pub fn admit(claims: VerifiedClaims, held: &Account, grounds: &Grounds<'_>) -> Result<Admitted, Refusal> {
-    let allowed = match policy::decide(claims.claims(), &held.name, grounds.config) {
-        Ok(allowed) => allowed,
-        Err(why) => return Err(refusal(claims, held, grounds, why)),
-    };
-    let verified = claims.claims();
-    let known = grounds.store.check_binding(&allowed.name, &verified.issuer, &verified.subject)?;
-    let known = match known {
-        Some(person) => known_person(&person, held, grounds.origin, grounds.config)?,
-        None if grounds.origin == Origin::Existing => None,
-        None => {
-            new_person(held, grounds)?;
-            None
+    match decide(claims.claims(), held, grounds) {
+        Ok(Decision { groups, known, warnings }) => {
+            let (account, origin) = (held.clone(), grounds.origin);
+            Ok(Admitted { claims, account, groups, known, origin, warnings })
         }
-    };
-    let mut admitted = Admitted {
-        groups: Vec::new(),
-        account: held.clone(),
-        claims,
-        known,
-        origin: grounds.origin,
-        warnings: Vec::new(),
-    };
+        Err(LoginError::Policy(why)) => Err(refusal(claims, held, grounds, why)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Every rule, in order; the first that says no ends it.
+///
+/// # Errors
+/// The rule that said no.
+pub fn decide(claims: &Claims, held: &Account, grounds: &Grounds<'_>) -> Result<Decision, LoginError> {
+    let allowed = policy::decide(claims, &held.name, grounds.config)?;
+    let person = grounds.store.check_binding(&allowed.name, &claims.issuer, &claims.subject)?;
+    let case = Case { person: person.as_ref(), held, grounds };
+    RULES.iter().try_for_each(|(_, check)| check(&case))?;
+    let confirmed = person.is_some_and(|person| person.state == RowState::Confirmed);
+    let mut decision =
+        Decision { groups: Vec::new(), known: confirmed.then_some(Known), warnings: Vec::new() };
     for (provider_id, name) in allowed.groups {
         match group(provider_id, name, grounds)? {
-            Ok(group) => admitted.groups.push(group),
-            Err(name) => admitted
+            Ok(group) => decision.groups.push(group),
+            Err(name) => decision
                 .warnings
                 .push(format!("group {name} is left out: /etc/group has it, or another source its gid")),
         }
     }
-    Ok(admitted)
+    Ok(decision)
+}
+
+/// Would this refusal of [`decide`] shut the person's other ways in too (see [`Revoked`])?
+#[must_use]
+pub fn revokes(why: &LoginError, claims: &Claims, held: &Account, grounds: &Grounds<'_>) -> bool {
+    let whom = Whom { name: &held.name, uid: held.uid, issuer: &claims.issuer, subject: &claims.subject };
+    let lacks_groups = matches!(why, LoginError::Policy(denied) if denied.lacks_groups());
+    lacks_groups && grounds.store.is_bound(whom).unwrap_or(false)
+}
+
+/// A rule, and whether it lets the person in.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The rule.
+    pub rule: &'static str,
+    /// Why not.
+    pub outcome: Result<(), LoginError>,
+}
+
+/// What each rule of [`decide`] says, also those that a login would not reach any more. Rules about the account need to know
+/// whose it is: they are left out where the binding says no.
+pub fn verdicts(claims: &Claims, held: &Account, grounds: &Grounds<'_>) -> Vec<Verdict> {
+    let mut verdicts = policy_verdicts(claims, &held.name, grounds.config);
+    let binding = grounds.store.check_binding(&held.name, &claims.issuer, &claims.subject);
+    let person = match binding {
+        Ok(person) => person,
+        Err(error) => {
+            verdicts.push(Verdict { rule: BINDING, outcome: Err(error.into()) });
+            return verdicts;
+        }
+    };
+    verdicts.push(Verdict { rule: BINDING, outcome: Ok(()) });
+    let case = Case { person: person.as_ref(), held, grounds };
+    verdicts.extend(RULES.iter().map(|(rule, check)| Verdict { rule, outcome: check(&case) }));
+    verdicts
+}
+
+/// Of the rules of [`verdicts`], those that need no account.
+#[must_use]
+pub fn policy_verdicts(claims: &Claims, requested: &LoginName, config: &Config) -> Vec<Verdict> {
+    let verdict = |rule: &policy::Rule| Verdict {
+        rule: rule.name,
+        outcome: rule.check(claims, requested, config).map_err(LoginError::from),
+    };
+    policy::RULES.iter().map(verdict).collect()
+}
+
+/// What an explanation calls [`Store::check_binding`].
+const BINDING: &str = "subject_binding";
+
+/// Who is to be admitted, as far as the store knows them.
+struct Case<'a> {
+    person: Option<&'a Person>,
+    held: &'a Account,
+    grounds: &'a Grounds<'a>,
+}
+
+impl Case<'_> {
+    /// Nobody has the name yet, and the account will be ours.
+    fn is_new(&self) -> bool {
+        self.person.is_none() && self.grounds.origin == Origin::Ours
+    }
+}
+
+type Check = fn(&Case<'_>) -> Result<(), LoginError>;
+
+/// The rules after the binding, in order.
+const RULES: [(&str, Check); 4] = [
+    ("account_unchanged", account_is_unchanged),
+    ("name_admissible", name_is_admissible),
+    ("uid_free", uid_is_free),
+    ("home_free", home_is_their_own),
+];
+
+/// The recorded account must be the held one.
+fn account_is_unchanged(case: &Case<'_>) -> Result<(), LoginError> {
+    let is_same = case.person.is_none_or(|person| match person.existing {
+        true => person.account.uid == case.held.uid,
+        false => same(&person.account, case.held),
+    });
+    if is_same { Ok(()) } else { Err(LoginError::IdentityChanged) }
+}
+
+fn name_is_admissible(case: &Case<'_>) -> Result<(), LoginError> {
+    let Grounds { config, local, .. } = case.grounds;
+    if !case.is_new() {
+        return Ok(());
+    }
+    Ok(admissible::check(case.held.name.as_str(), local, config.group_names()).map_err(Absent::from)?)
+}
+
+fn uid_is_free(case: &Case<'_>) -> Result<(), LoginError> {
+    let uid = case.held.uid.get();
+    if case.is_new() && (case.grounds.id_is_taken)(uid)? {
+        return Err(Absent::UidCollision { uid }.into());
+    }
+    Ok(())
+}
+
+/// Somebody whom nobody has confirmed gets no home that is there already.
+fn home_is_their_own(case: &Case<'_>) -> Result<(), LoginError> {
+    let unconfirmed = case.person.is_none_or(|person| person.state != RowState::Confirmed);
+    let adopted = case.person.is_some_and(is_adopted);
+    if case.grounds.origin == Origin::Ours && unconfirmed && !adopted {
+        return no_home(case.held, case.grounds.config);
+    }
+    Ok(())
 }
 
 /// The policy said no. To whom? Only a person's own sign-in says anything about the person.
@@ -208,40 +326,10 @@ fn group(
     }
 }
 
-/// The recorded account must be the held one; a row that nobody has confirmed gets no home that is there already.
-fn known_person(
-    person: &Person,
-    held: &Account,
-    origin: Origin,
-    config: &Config,
-) -> Result<Option<Known>, LoginError> {
-    let is_same = if person.existing { person.account.uid == held.uid } else { same(&person.account, held) };
-    if !is_same {
-        return Err(LoginError::IdentityChanged);
-    }
-    if person.state == RowState::Confirmed {
-        return Ok(Some(Known));
-    }
-    if origin == Origin::Ours && !is_adopted(person) {
-        no_home(held, config)?;
-    }
-    Ok(None)
-}
-
 /// An administrator has said that the home directory which is there is this person's, and nothing speaks against it.
 pub(crate) fn is_adopted(person: &Person) -> bool {
     let account = &person.account;
     person.adopt_home && home::is_adoptable(&account.home, account.uid.get())
-}
-
-fn new_person(held: &Account, grounds: &Grounds<'_>) -> Result<(), LoginError> {
-    admissible::check(held.name.as_str(), grounds.local, grounds.config.group_names())
-        .map_err(Absent::from)?;
-    let uid = held.uid.get();
-    if (grounds.id_is_taken)(uid)? {
-        return Err(Absent::UidCollision { uid }.into());
-    }
-    no_home(held, grounds.config)
 }
 
 fn no_home(held: &Account, config: &Config) -> Result<(), LoginError> {

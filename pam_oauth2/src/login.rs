@@ -2,15 +2,18 @@
 
 mod account;
 mod auth;
+mod explain;
+mod grounds;
 mod known;
 mod resident;
 mod session;
 
 pub use account::account;
-pub use auth::{Admission, LOCAL_PROFILE, Login, authenticate, https};
+pub use auth::{Admission, LOCAL_PROFILE, Login, authenticate, https, settings};
+pub use explain::{Explanation, Phases, SignedIn, explain, phases};
 pub use session::{open_session, setcred};
 
-use crate::outcome::{LoginError, NotOurs};
+use crate::outcome::{LoginError, NotOurs, Reply};
 use shared::etc::LocalNames;
 use shared::identity::account::Account;
 use shared::store::Places;
@@ -107,6 +110,17 @@ pub enum Exit {
     NotOurs(NotOurs),
     /// A refusal or a fault.
     Failed(LoginError),
+}
+
+impl Exit {
+    /// What the host is answered.
+    #[must_use]
+    pub fn reply(&self) -> Reply {
+        match self {
+            Self::NotOurs(_) => Reply::NotOurs,
+            Self::Failed(error) => Reply::Failed(error.class().0),
+        }
+    }
 }
 
 impl<E: Into<LoginError>> From<E> for Exit {

@@ -15,17 +15,22 @@ use shared::store::{RecordError, StoreError};
 use shared::types::LoginName;
 
 /// Not our business: the host goes on as if this module were not there. Never the answer to an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotOurs {
     /// A user of /etc/passwd.
+    #[error("a user of /etc/passwd, or of whoever else keeps the account: this package leaves them alone")]
     LocalUser,
     /// A caller without root's rights in the auth phase.
+    #[error("the caller is not root")]
     Unprivileged,
     /// No config.json.
+    #[error("this machine is not configured yet")]
     NotConfigured,
     /// `services` does not list this one.
+    #[error("\"services\" does not list the service")]
     Service,
     /// Somebody else's name service knows the name, or nobody does.
+    #[error("another source of the name service has the name, or nobody has")]
     Name,
 }
 

@@ -1,5 +1,7 @@
 """`oauth2ctl login NAME`: the whole pipeline on the administrator's terminal."""
 
+import json
+
 import pytest
 
 from rig.machine import Machine
@@ -24,6 +26,22 @@ def test_a_trial_login_goes_through_and_records_nothing(machine):
     assert "for the first time" in ended.output and "nothing was recorded" in ended.output
     assert machine.store("select count(*) from identity") == "0"
     assert machine.resolves("ann") is None
+
+
+def test_for_a_program_the_prompt_is_on_standard_error_and_the_answer_one_object(machine):
+    with machine.person.start(["sh", "-c", "oauth2ctl --json login frank > /tmp/answer"]) as terminal:
+        machine.person.approve(machine.person.read_prompt(terminal), "frank")
+        assert machine.person.finish(terminal).status == 0
+    answer = json.loads(machine.sandbox.read("/tmp/answer"))
+    assert (answer["name"], answer["first"], answer["recorded"]) == ("frank", True, False)
+    assert not answer["changed"]
+
+
+def test_a_service_that_is_not_listed_is_not_tried(machine):
+    watch = machine.watch()
+    done = machine.sandbox.run("oauth2ctl login ann --service sudo", check=False)
+    assert done.returncode == 1 and "services" in done.stderr
+    watch.assert_no_network()
 
 
 def test_a_trial_login_by_the_wrong_person_says_so(machine):

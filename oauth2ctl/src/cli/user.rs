@@ -22,6 +22,9 @@ pub(crate) enum User {
     ///
     /// Bites at the next login, cron job or su of that name, keys included. Sessions and jobs that run go on running:
     /// end them with loginctl terminate-user NAME.
+    ///
+    /// The lock of an account that this package did not make is one of the name: it stays where the uid is changed in
+    /// /etc/passwd.
     Lock {
         /// Login name
         name: String,
@@ -29,6 +32,9 @@ pub(crate) enum User {
     /// Take the lock off
     ///
     /// Whoever had signed in before is confirmed again: their keys work at once. Everybody else is reserved again.
+    ///
+    /// Whom "allowed_groups" refused at their own sign-in is not locked, and not unlocked either (user show says so): the next
+    /// sign-in that is admitted gives them back keys, cron and su.
     Unlock {
         /// Login name
         name: String,
@@ -37,6 +43,10 @@ pub(crate) enum User {
     ///
     /// DATE is the first day (UTC) on which the account no longer works: with 2027-01-01 it works for the last time on
     /// 2026-12-31. It bites as a lock does.
+    ///
+    /// Lock, expiry and removal also set the day of expiry in shadow(5) of accounts that useradd mode made; so does `oauth2ctl
+    /// publish`, for people whom "allowed_users" no longer names. The earlier of that day and an administrator's own (chage -E)
+    /// counts, and the latter comes back when ours is taken off.
     Expire {
         /// Login name
         name: String,
@@ -69,7 +79,11 @@ pub(crate) enum User {
     /// Bind a name to a subject of the provider: nobody else signs in under it
     ///
     /// The first sign-in binds by itself; this is for binding beforehand, and for a person whom the provider has given
-    /// another subject. The log line of a refusal with reason=subject_mismatch names issuer and subject.
+    /// another subject. The log line of a refusal with reason=subject_mismatch names issuer and subject. It also takes the
+    /// name of a user of /etc/passwd ("local_users") or of another source ("provisioning": "none") who has not signed in yet, or
+    /// of somebody who was removed and keeps an account that useradd mode made.
+    ///
+    /// For a different person, remove the old one and use add --reuse-name.
     Bind {
         /// Login name
         name: String,
@@ -86,7 +100,8 @@ pub(crate) enum User {
     /// Give a person another uid, on this machine
     ///
     /// For a person who has not signed in yet. Otherwise use --force and change the owner of their files yourself: the
-    /// old uid goes to nobody else. To settle a uid for all machines, use "uid_overrides" of the configuration.
+    /// old uid goes to nobody else; the same command gives it back to the same person. To settle a uid for all machines, use
+    /// "uid_overrides" of the configuration.
     Pin {
         /// Login name
         name: String,
@@ -105,7 +120,9 @@ pub(crate) enum User {
 /// the first login too. It needs no pattern of "first_login". No key opens anything before the first verified sign-in.
 ///
 /// The name of somebody who was removed: alone, the command reserves it for that very person, with their old uid. For
-/// a new person say --reuse-name: they get neither the old uid (--uid N is needed) nor the old home.
+/// a new person say --reuse-name: they get neither the old uid (--uid N is needed) nor the old home. Where useradd mode made
+/// the account of somebody who was removed and /etc/passwd has it still, they come back to it as it is, home and keys included;
+/// it stays shut until they have signed in.
 #[derive(Debug, Args)]
 pub(crate) struct Add {
     /// Login name, as the provider's name for the person is mapped
@@ -117,6 +134,9 @@ pub(crate) struct Add {
     #[arg(long = "group", value_name = "G")]
     pub(crate) groups: Vec<String>,
     /// Another uid than the one derived from the name, 1000 or more
+    ///
+    /// Outside "gid_range", the ranges of /etc/subuid and /etc/subgid and those of systemd and containers, and nobody's, now or
+    /// before.
     #[arg(long, value_name = "N", value_parser = parse_uid)]
     pub(crate) uid: Option<Uid>,
     /// First day (UTC) on which the account no longer works, YYYY-MM-DD
@@ -132,6 +152,8 @@ pub(crate) struct Add {
     #[arg(long)]
     pub(crate) reuse_name: bool,
     /// The home directory exists, and all that is in it is this person's, keys included; it must belong to their uid
+    ///
+    /// And stand below directories that only root can write to. May also be said of somebody who is reserved already.
     #[arg(long)]
     pub(crate) adopt_home: bool,
 }

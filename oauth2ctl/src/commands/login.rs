@@ -1,7 +1,7 @@
 //! `login NAME`: the same pipeline as under sshd, with the terminal as its host.
 
 use crate::failure::Failure;
-use crate::output::{changed, say, warn};
+use crate::output::{answer, changed, field, say, warn};
 use crate::terminal::Terminal;
 use pam_oauth2::Commands;
 use pam_oauth2::login::{self, Login, Machine};
@@ -13,9 +13,9 @@ use shared::clock::SystemClock;
 use shared::config::Provider;
 use shared::etc::LocalNames;
 
-pub(super) fn run(machine: &Machine, name: String, record: bool) -> Result<(), Failure> {
+pub(super) fn run(machine: &Machine, name: &str, service: &str, record: bool) -> Result<(), Failure> {
     let clock = SystemClock::new();
-    let mut host = Terminal { machine, name };
+    let mut host = Terminal::new(machine, name, service);
     let load = || machine.inputs();
     let store = StoreProvisioner { places: &machine.places, load: &load, clock: &clock, existing: false };
     let local = || LocalNames::read(&machine.passwd, &machine.group);
@@ -30,8 +30,14 @@ pub(super) fn run(machine: &Machine, name: String, record: bool) -> Result<(), F
     let admission = login::authenticate(&mut login, true)?;
     admission.provisioned.warnings.iter().for_each(|warning| warn(&warning.to_string()));
     let account = &admission.account;
+    field("name", account.name.as_str());
+    field("uid", account.uid.get());
+    field("gid", account.gid.get());
+    field("home", &account.home);
+    field("first", admission.provisioned.first);
+    field("recorded", record);
     let how = if admission.provisioned.first { "for the first time" } else { "again" };
-    say(&format!("{} signs in {how}: uid {}, home {}", account.name, account.uid, account.home));
+    answer(&format!("{} signs in {how}: uid {}, home {}", account.name, account.uid, account.home));
     if record {
         changed(&format!("login recorded user={} uid={}", account.name, account.uid));
     } else {

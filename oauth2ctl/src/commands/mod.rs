@@ -2,14 +2,17 @@
 
 mod config;
 mod enable;
+mod explain;
 mod local_expiry;
 mod login;
+mod manual;
+mod migrate;
 mod profile;
 mod proof;
 mod sshd;
 mod user;
 
-use crate::cli::{Cli, Command, Config, Disable, Enable, Store};
+use crate::cli::{Cli, Command, Completion, Config, Disable, Enable, Login, Man, Store};
 use crate::failure::Failure;
 use crate::output::{changed, say, warn};
 use pam_oauth2::login::Machine;
@@ -19,6 +22,13 @@ use shared::store::{By, Migrated, Store as LiveStore, StoreError};
 
 /// Runs a command.
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
+    // What is said of the program itself needs nothing of a machine.
+    match &cli.command {
+        Command::Completion(Completion { shell }) => return manual::completion(*shell),
+        Command::Man(Man { directory }) => return manual::pages(directory),
+        Command::Config(Config::Schema) => return config::schema(),
+        _ => {}
+    }
     if !rustix::process::geteuid().is_root() {
         return Err(Failure::NotRoot);
     }
@@ -30,11 +40,14 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Enable(Enable::Sshd { no_drop_in }) => enable::enable(&machine, !no_drop_in),
         Command::Disable(Disable::Sshd) => enable::disable(&machine),
-        Command::Login { name, record } => login::run(&machine, name, record),
+        Command::Login(Login { name, record, service }) => login::run(&machine, &name, &service, record),
+        Command::Explain(request) => explain::run(&machine, &request),
         Command::User(command) => user::run(&machine, command),
         Command::Publish => publish(&machine),
         Command::Store(Store::Migrate) => migrate(&machine),
-        Command::Config(Config::Validate) => config::validate(&machine),
+        Command::Config(command) => config::run(&machine, command),
+        Command::Migrate(request) => migrate::run(&machine, &request),
+        Command::Completion(_) | Command::Man(_) => Ok(()),
     }
 }
 

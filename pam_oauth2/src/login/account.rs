@@ -39,13 +39,16 @@ pub fn account(
         }
         None => Err(Exit::NotOurs(NotOurs::NotConfigured)),
         Some(Standing::Removed) => Err(LoginError::Barred(Barred::Removed).into()),
-        Some(Standing::Row(row)) => {
-            check(&row, host, clock, just_signed_in)?;
-            // Whoever keeps the account has a say: chage(1), pam_unix, SSSD.
-            if row.is_served { Ok(()) } else { Err(Exit::NotOurs(NotOurs::LocalUser)) }
-        }
+        Some(Standing::Row(row)) => judge(&row, host, clock, just_signed_in),
         Some(Standing::Nobody) => nobody(machine, host, &name),
     }
+}
+
+/// What a published row means for the call.
+pub(super) fn judge(row: &Row, host: &dyn Host, clock: &dyn Clock, just_signed_in: bool) -> Result<(), Exit> {
+    check(row, host, clock, just_signed_in)?;
+    // Whoever keeps the account has a say: chage(1), pam_unix, SSSD.
+    if row.is_served { Ok(()) } else { Err(Exit::NotOurs(NotOurs::LocalUser)) }
 }
 
 fn check(row: &Row, host: &dyn Host, clock: &dyn Clock, just_signed_in: bool) -> Result<(), LoginError> {

@@ -1,9 +1,10 @@
 //! The auth phase: steps 0 to 10.
 
+use super::grounds::{Prepared, with_grounds};
 use super::known::{self, Row, Standing};
 use super::resident::{self, Residence, residence};
 use super::{Exit, Machine};
-use crate::admission::{self, Admitted, Grounds, Origin, Refusal, Revoked};
+use crate::admission::{self, Origin, Refusal, Revoked};
 use crate::host::{Answer, Host, HostError, Resolved};
 use crate::limits::{Counted, Counters};
 use crate::oauth::{
@@ -19,7 +20,6 @@ use shared::etc::LocalNames;
 use shared::identity::account::Account;
 use shared::prospective::Absent;
 use shared::snapshot::State;
-use shared::store::Store;
 use shared::types::LoginName;
 use std::time::Duration;
 
@@ -55,10 +55,10 @@ pub struct Login<'a> {
 }
 
 /// The account that the host holds, and whether it is anybody's yet.
-struct Held {
-    account: Account,
-    confirmed: bool,
-    origin: Origin,
+pub(super) struct Held {
+    pub(super) account: Account,
+    pub(super) confirmed: bool,
+    pub(super) origin: Origin,
 }
 
 /// Signs somebody in. `privileged`: the caller has effective uid 0.
@@ -68,7 +68,29 @@ struct Held {
 pub fn authenticate(login: &mut Login<'_>, privileged: bool) -> Result<Admission, Exit> {
     let started = login.clock.monotonic();
     let name = login.host.user()?;
-    let residence = residence(login.machine, &name)?;
+    let prepared = prepare(login, &name, privileged)?;
+    let Prepared { config, held, .. } = &prepared;
+    let claims = match sign_in(login, config, held, started) {
+        // A user of the machine has a password: whoever types it is asked for it by the next module.
+        Err(LoginError::TypedText) if held.is_existing() => {
+            return Err(Exit::NotOurs(NotOurs::LocalUser));
+        }
+        claims => claims?,
+    };
+    let admitted = with_grounds(login, &prepared, |grounds| admission::admit(claims, &held.account, grounds));
+    let admitted = match admitted {
+        Ok(admitted) => admitted,
+        Err(Refusal::Refused(error)) => return Err(error.into()),
+        Err(Refusal::Revoked(revoked)) => return Err(revoke(login, &revoked).into()),
+    };
+    let provisioned = login.provisioner.provision(&admitted, config, deadline(started, config))?;
+    unchanged(login.host.resolve(&name)?.as_ref(), admitted.account())?;
+    Ok(Admission { account: admitted.account().clone(), provisioned })
+}
+
+/// Steps 0 to 2: everything that is decided without the provider.
+pub(super) fn prepare(login: &Login<'_>, name: &str, privileged: bool) -> Result<Prepared, Exit> {
+    let residence = residence(login.machine, name)?;
     let is_shut = residence == Residence::Stranger && !resident::are_allowed(login.machine);
     if residence == Residence::NotOurs || is_shut {
         return Err(Exit::NotOurs(NotOurs::LocalUser));
@@ -83,9 +105,9 @@ pub fn authenticate(login: &mut Login<'_>, privileged: bool) -> Result<Admission
     let mut local = login.machine.local()?;
     if residence == Residence::Unfinished {
         // As it would have been, had the sign-in that made the account not begun.
-        local = resident::others(&local, &name).unwrap_or(local);
+        local = resident::others(&local, name).unwrap_or(local);
     }
-    let held = hold(login, &name, &local, &config, residence)?;
+    let held = hold(login, name, &local, &config, residence)?;
     if config.provisioning == Provisioning::Useradd {
         useradd_can_make(login.machine, &held)?;
     }
@@ -95,22 +117,7 @@ pub fn authenticate(login: &mut Login<'_>, privileged: bool) -> Result<Admission
         let refused = LoginError::PublickeyRequired.into();
         return Err(if stranger { Exit::NotOurs(NotOurs::LocalUser) } else { refused });
     }
-    let claims = match sign_in(login, &config, &held, started) {
-        // A user of the machine has a password: whoever types it is asked for it by the next module.
-        Err(LoginError::TypedText) if held.is_existing() => {
-            return Err(Exit::NotOurs(NotOurs::LocalUser));
-        }
-        claims => claims?,
-    };
-    let admitted = match admit(login, &config, &local, &held, claims, residence) {
-        Ok(admitted) => admitted,
-        Err(Refusal::Refused(error)) => return Err(error.into()),
-        Err(Refusal::Revoked(revoked)) => return Err(revoke(login, &revoked).into()),
-    };
-    let deadline = deadline(started, &config);
-    let provisioned = login.provisioner.provision(&admitted, &config, deadline)?;
-    unchanged(login.host.resolve(&name)?.as_ref(), admitted.account())?;
-    Ok(Admission { account: admitted.account().clone(), provisioned })
+    Ok(Prepared { config, local, held, residence })
 }
 
 /// Until when a login may take, on the clock of the login.
@@ -324,26 +331,6 @@ fn enter(host: &mut dyn Host, text: &str) -> Result<(), LoginError> {
     }
 }
 
-/// Step 8.
-fn admit(
-    login: &Login<'_>,
-    config: &Config,
-    local: &LocalNames,
-    held: &Held,
-    claims: VerifiedClaims,
-    residence: Residence,
-) -> Result<Admitted, Refusal> {
-    let store = Store::open(&login.machine.places)?;
-    let unfinished = (residence == Residence::Unfinished).then_some(held.account.uid.get());
-    let id_is_taken = |id| {
-        // The host knows the very account. Whose else the number may be, the files and the store say.
-        if unfinished == Some(id) { Ok(local.has_id(id)) } else { Ok(login.host.has_id(id)?) }
-    };
-    let origin = held.origin;
-    let grounds = Grounds { config, local, store: &store, id_is_taken: &id_is_taken, origin };
-    admission::admit(claims, &held.account, &grounds)
-}
-
 /// Step 9 of somebody whom the provider's groups let in no longer. They are refused whether that can be recorded or not.
 fn revoke(login: &mut Login<'_>, revoked: &Revoked) -> LoginError {
     let name = revoked.whom().name;
@@ -360,7 +347,9 @@ fn unchanged(now: Option<&Resolved>, account: &Account) -> Result<(), LoginError
     if now.is_some_and(|now| now.is(account)) { Ok(()) } else { Err(LoginError::IdentityChanged) }
 }
 
-fn settings(config: &Config) -> Settings {
+/// What the sign-in at the provider needs of the configuration.
+#[must_use]
+pub fn settings(config: &Config) -> Settings {
     let provider = &config.provider;
     Settings {
         client_id: provider.client_id.clone(),

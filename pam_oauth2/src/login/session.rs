@@ -28,13 +28,17 @@ pub fn open_session(
 ) -> Result<Result<HomeOutcome, HomeError>, Exit> {
     let row = confirmed(machine, host)?;
     let config = machine.load_config()?.config;
-    if !row.is_served && config.provisioning != Provisioning::Useradd {
-        return Err(Exit::NotOurs(NotOurs::LocalUser));
-    }
+    is_home_ours(&row, config.provisioning)?;
     Ok(home::ensure(&row.entry.name, row.entry.uid, &row.entry.home, &config.accounts, commands))
 }
 
-fn confirmed(machine: &Machine, host: &mut dyn Host) -> Result<known::Row, Exit> {
+/// May this package make the home directory? Of an account that it did not make, it may not.
+pub(super) fn is_home_ours(row: &known::Row, provisioning: Provisioning) -> Result<(), Exit> {
+    let is_ours = row.is_served || provisioning == Provisioning::Useradd;
+    if is_ours { Ok(()) } else { Err(Exit::NotOurs(NotOurs::LocalUser)) }
+}
+
+pub(super) fn confirmed(machine: &Machine, host: &mut dyn Host) -> Result<known::Row, Exit> {
     let name = host.user()?;
     if matches!(residence(machine, &name)?, Residence::Stranger | Residence::NotOurs) {
         return Err(Exit::NotOurs(NotOurs::LocalUser));

@@ -15,6 +15,7 @@ use shared::store::{Places, RowState, Store, parameters};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
+mod explanations;
 mod limits;
 mod residents;
 mod revoked;

@@ -17,6 +17,7 @@ mod https;
 mod id_token;
 mod introspection;
 mod jwks;
+mod presumed;
 mod provider;
 mod userinfo;
 mod verified;
@@ -36,6 +37,7 @@ pub use http::{
 pub use https::{HttpsConnector, Roots};
 pub use id_token::TokenFault;
 pub use introspection::IntrospectionFault;
+pub use presumed::{Presumed, groups_are_elsewhere, payload, presume};
 pub use provider::Provider;
 pub use verified::{ClaimFault, VerifiedClaims};
 

@@ -1,5 +1,6 @@
 //! `limits`: how many sign-ins may be started, and how many requests sent, in a minute.
 
+use super::keys::nearest_in;
 use super::raw::{Fault, Fields};
 use serde_json::Value;
 use std::ops::RangeInclusive;
@@ -33,7 +34,8 @@ pub(super) fn limits(fields: &mut Fields) -> Limits {
             "provider_requests_per_minute" => (&mut limits.provider_requests_per_minute, REQUESTS),
             comment if comment.starts_with('_') => continue,
             _ => {
-                fields.faults.push(Fault::Unknown { key: format!("limits.{key}"), nearest: None });
+                let nearest = nearest_in("limits", &key);
+                fields.faults.push(Fault::Unknown { key: format!("limits.{key}"), nearest });
                 continue;
             }
         };

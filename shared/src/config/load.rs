@@ -42,20 +42,61 @@ fn list(faults: &[Fault]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+/// One file of the configuration.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// The file.
+    pub path: PathBuf,
+    /// What it says.
+    pub map: Map<String, Value>,
+}
+
+/// The files of the configuration: `path`, then `config.d/*.json` beside it, which are laid over it in the order of their
+/// names.
+///
+/// # Errors
+/// See [`ConfigError`].
+pub fn layers(path: &Path, owner: u32) -> Result<Vec<Layer>, ConfigError> {
+    Files { owner, instead: None, readable: Vec::new() }.layers(path)
+}
+
+/// Every file of the configuration that is no JSON object, with what its parser missed. [`load`] stops at the first.
+#[must_use]
+pub fn broken_files(path: &Path, owner: u32) -> Vec<(PathBuf, Fault)> {
+    let mut open = Files { owner, instead: None, readable: Vec::new() };
+    let files = std::iter::once(path.to_owned()).chain(drop_ins(path, None).unwrap_or_default());
+    files
+        .filter_map(|file| match raw::parse(&open.bytes(&file).ok()?) {
+            Ok(_) => None,
+            Err(fault) => Some((file, fault)),
+        })
+        .collect()
+}
+
 /// Loads `path` and `config.d/*.json` beside it, which are laid over it in the order of their names.
 /// `owner` is the uid that every file must belong to; `nsswitch` the text of nsswitch.conf, on which two defaults depend.
 ///
 /// # Errors
 /// See [`ConfigError`].
 pub fn load(path: &Path, owner: u32, nsswitch: &str) -> Result<Loaded, ConfigError> {
+    load_with(path, owner, nsswitch, None)
+}
+
+/// As [`load`], as if the file `instead.0` had these contents: what would be if it were written.
+///
+/// # Errors
+/// See [`ConfigError`].
+pub fn load_with(
+    path: &Path,
+    owner: u32,
+    nsswitch: &str,
+    instead: Option<(&Path, &[u8])>,
+) -> Result<Loaded, ConfigError> {
     let mut warnings = Vec::new();
-    let mut open = Files { owner, readable: Vec::new() };
-    let mut map = open.object(path).map_err(|error| match error {
-        ConfigError::File(SecureFileError::Missing(path)) => ConfigError::NotConfigured(path),
-        error => error,
-    })?;
-    for file in drop_ins(path)? {
-        raw::merge(&mut map, open.object(&file)?);
+    let mut open = Files { owner, instead, readable: Vec::new() };
+    let mut map = Map::new();
+    for layer in open.layers(path)? {
+        raw::merge(&mut map, layer.map);
     }
     let mut fields = Fields::new(map.clone());
     let config = resolve::config(&mut fields, nsswitch, |file| open.secret(file), &mut warnings);
@@ -76,19 +117,35 @@ pub fn load(path: &Path, owner: u32, nsswitch: &str) -> Result<Loaded, ConfigErr
     }
 }
 
-struct Files {
+struct Files<'a> {
     owner: u32,
+    instead: Option<(&'a Path, &'a [u8])>,
     /// Those that others can read.
     readable: Vec<PathBuf>,
 }
 
-impl Files {
+impl Files<'_> {
     fn bytes(&mut self, path: &Path) -> Result<Vec<u8>, SecureFileError> {
+        if let Some((_, bytes)) = self.instead.filter(|(file, _)| *file == path) {
+            return Ok(bytes.to_vec());
+        }
         let contents = secure_file::read(path, self.owner, LIMIT)?;
         if contents.readable_by_others {
             self.readable.push(path.to_owned());
         }
         Ok(contents.bytes)
+    }
+
+    fn layers(&mut self, path: &Path) -> Result<Vec<Layer>, ConfigError> {
+        let base = self.object(path).map_err(|error| match error {
+            ConfigError::File(SecureFileError::Missing(path)) => ConfigError::NotConfigured(path),
+            error => error,
+        })?;
+        let mut layers = vec![Layer { path: path.to_owned(), map: base }];
+        for path in drop_ins(path, self.instead.map(|(file, _)| file))? {
+            layers.push(Layer { map: self.object(&path)?, path });
+        }
+        Ok(layers)
     }
 
     fn object(&mut self, path: &Path) -> Result<Map<String, Value>, ConfigError> {
@@ -108,14 +165,15 @@ impl Files {
 
 /// `config.d/*.json` beside the configuration, sorted by name. Only its absence means that there are none: a file that
 /// could not be seen may be the one that restricts who comes in.
-fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, SecureFileError> {
+fn drop_ins(path: &Path, extra: Option<&Path>) -> Result<Vec<PathBuf>, SecureFileError> {
     let directory = path.parent().unwrap_or(Path::new("/")).join("config.d");
     let fail = |source| SecureFileError::Io { path: directory.clone(), source };
+    let mut files: Vec<PathBuf> =
+        extra.filter(|file| file.starts_with(&directory)).map(Path::to_owned).into_iter().collect();
     let entries = match std::fs::read_dir(&directory) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(files),
         entries => entries.map_err(fail)?,
     };
-    let mut files = Vec::new();
     for entry in entries {
         let file = entry.map_err(fail)?.path();
         if file.extension().is_some_and(|extension| extension == "json") {
@@ -123,6 +181,7 @@ fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, SecureFileError> {
         }
     }
     files.sort();
+    files.dedup();
     Ok(files)
 }
 

@@ -2,17 +2,20 @@
 
 mod entra;
 mod groups;
+pub mod keys;
 mod limits;
 mod load;
 mod provider;
 mod raw;
 mod resolve;
+mod schema;
 
 pub use entra::{Entra, Tenant, TenantId};
 pub use groups::Groups;
 pub use limits::Limits;
-pub use load::{ConfigError, Loaded, load};
+pub use load::{ConfigError, Layer, Loaded, broken_files, layers, load, load_with};
 pub use raw::Fault;
+pub use schema::schema;
 
 use crate::identity::ids::{IdKey, IdRange};
 use crate::types::{Gid, GroupName, Issuer, LoginName, Secret, Uid};

@@ -1,6 +1,7 @@
 //! The JSON text as typed fields. Every fault is collected, so that an administrator sees all of them at once; an
 //! unknown key is a fault that names the nearest known one.
 
+use super::keys::{KEYS, Key};
 use crate::unique_keys::UniqueKeys;
 use serde_json::{Map, Value};
 
@@ -41,66 +42,6 @@ pub enum Fault {
     Conflict(String),
 }
 
-/// The keys that are served.
-pub(super) const KNOWN: [&str; 56] = [
-    "client_id",
-    "client_secret",
-    "client_secret_file",
-    "issuer",
-    "tenant_id",
-    "azure_authority",
-    "graph_url",
-    "allowed_tenants",
-    "allow_guests",
-    "oauth_auth_url",
-    "oauth_device_url",
-    "oauth_token_url",
-    "oauth_token_introspect_url",
-    "validation",
-    "scope",
-    "scopes",
-    "username_claims",
-    "username_map",
-    "domains",
-    "username_case",
-    "subject_from_username",
-    "allowed_groups",
-    "allowed_users",
-    "groups_claim",
-    "group_map",
-    "local_group",
-    "local_groups",
-    "allow_privileged_groups",
-    "provisioning",
-    "first_login",
-    "services",
-    "require_publickey",
-    "limits",
-    "people_group",
-    "local_users",
-    "home",
-    "shell",
-    "create_home",
-    "skel",
-    "umask",
-    "adopt_homes",
-    "uid_range",
-    "gid_range",
-    "id_key_file",
-    "uid_overrides",
-    "max_confirmation_age",
-    "oauth_device_token_polling_timeout",
-    "login_grace",
-    "http_timeout",
-    "proxy",
-    "ca_file",
-    "qr_enabled",
-    "qr_complete",
-    "messages",
-    "massages",
-    "prompt_style",
-];
-
 /// Typed access to the keys of an object.
 pub(super) struct Fields {
     map: Map<String, Value>,
@@ -112,8 +53,9 @@ impl Fields {
     pub(super) fn new(map: Map<String, Value>) -> Self {
         let mut faults = Vec::new();
         for key in map.keys().filter(|key| !key.starts_with('_')) {
-            if !KNOWN.contains(&key.as_str()) {
-                faults.push(Fault::Unknown { key: key.clone(), nearest: nearest(key) });
+            if !KEYS.iter().any(|known| known.name == key) {
+                let nearest = super::keys::nearest(key);
+                faults.push(Fault::Unknown { key: key.clone(), nearest });
             }
         }
         Self { map, faults }
@@ -256,8 +198,8 @@ pub(super) fn merge(base: &mut Map<String, Value>, over: Map<String, Value>) {
 }
 
 /// The known key most like `key`, at most three edits away.
-fn nearest(key: &str) -> Option<&'static str> {
-    let near = KNOWN.iter().map(|known| (edits(key, known), *known)).min();
+pub(super) fn nearest(key: &str, known: &[Key]) -> Option<&'static str> {
+    let near = known.iter().map(|known| (edits(key, known.name), known.name)).min();
     near.filter(|(distance, _)| *distance <= 3).map(|(_, known)| known)
 }
 

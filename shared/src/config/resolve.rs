@@ -1,6 +1,7 @@
 //! From JSON fields to typed values: defaults, bounds, and what contradicts what.
 
 use super::groups::{Groups, group_map, groups, is_guarded, provider_id};
+use super::keys::nearest_in;
 use super::limits::limits;
 use super::provider::provider;
 use super::raw::{Fault, Fields};
@@ -270,7 +271,8 @@ fn prompt(fields: &mut Fields, warnings: &mut Vec<String>) -> Prompt {
             "prompt_code" => &mut messages.prompt_code,
             "prompt_enter" => &mut messages.prompt_enter,
             _ => {
-                fields.faults.push(Fault::Unknown { key: format!("messages.{key}"), nearest: None });
+                let nearest = nearest_in("messages", &key);
+                fields.faults.push(Fault::Unknown { key: format!("messages.{key}"), nearest });
                 continue;
             }
         };

@@ -217,14 +217,6 @@ fn a_proxy_is_a_scheme_a_host_and_a_port_and_nothing_else() {
 }
 
 #[test]
-fn every_key_is_in_the_manual_page() {
-    let page = include_str!("../../../man/config.json.5");
-    for key in raw::KNOWN {
-        assert!(page.contains(key), "{key}");
-    }
-}
-
-#[test]
 fn the_shipped_examples_are_valid() {
     for example in
         [include_str!("../../../examples/config.json"), include_str!("../../../examples/entra.json")]

@@ -60,28 +60,62 @@ fn no_groups(claim: &str, entra: bool) -> String {
     }
 }
 
+/// A rule of the policy.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// What an explanation calls it.
+    pub name: &'static str,
+    check: fn(&Claims, &LoginName, &Config) -> Result<(), Denied>,
+}
+
+impl Rule {
+    /// Does this rule alone let the person in under the requested name?
+    ///
+    /// # Errors
+    /// It says no.
+    pub fn check(&self, claims: &Claims, requested: &LoginName, config: &Config) -> Result<(), Denied> {
+        (self.check)(claims, requested, config)
+    }
+}
+
+/// Every rule, in the order of a login.
+pub const RULES: [Rule; 4] = [
+    Rule { name: "mapping", check: maps },
+    Rule { name: "requested_name", check: is_requested },
+    Rule { name: "allowed_users", check: is_allowed_user },
+    Rule { name: "allowed_groups", check: is_in_allowed_group },
+];
+
 /// Every rule, in order; the first that says no ends it.
 ///
 /// # Errors
 /// The rule that said no.
 pub fn decide(claims: &Claims, requested: &LoginName, config: &Config) -> Result<Allowed, Denied> {
-    let name = mapping::login_name(claims, &config.mapping)?;
-    if name != *requested {
-        return Err(Denied::WrongPerson { approved: name });
+    RULES.iter().try_for_each(|rule| rule.check(claims, requested, config))?;
+    Ok(Allowed { groups: mapping::groups(claims, &config.mapping), name: requested.clone() })
+}
+
+fn maps(claims: &Claims, _: &LoginName, config: &Config) -> Result<(), Denied> {
+    Ok(mapping::login_name(claims, &config.mapping).map(drop)?)
+}
+
+fn is_requested(claims: &Claims, requested: &LoginName, config: &Config) -> Result<(), Denied> {
+    let approved = mapping::login_name(claims, &config.mapping)?;
+    if approved == *requested { Ok(()) } else { Err(Denied::WrongPerson { approved }) }
+}
+
+fn is_allowed_user(_: &Claims, requested: &LoginName, config: &Config) -> Result<(), Denied> {
+    if permits_user(requested, config) { Ok(()) } else { Err(Denied::NotAllowedUser) }
+}
+
+fn is_in_allowed_group(claims: &Claims, _: &LoginName, config: &Config) -> Result<(), Denied> {
+    let Some(allowed) = &config.policy.allowed_groups else { return Ok(()) };
+    if claims.groups.is_empty() {
+        let (claim, entra) = (config.mapping.groups_claim.clone(), config.provider.entra.is_some());
+        return Err(Denied::NoGroups { claim, entra });
     }
-    if !permits_user(&name, config) {
-        return Err(Denied::NotAllowedUser);
-    }
-    if let Some(allowed) = &config.policy.allowed_groups {
-        if claims.groups.is_empty() {
-            let (claim, entra) = (config.mapping.groups_claim.clone(), config.provider.entra.is_some());
-            return Err(Denied::NoGroups { claim, entra });
-        }
-        if !claims.groups.iter().any(|group| allowed.contains(group)) {
-            return Err(Denied::NotInAllowedGroup);
-        }
-    }
-    Ok(Allowed { groups: mapping::groups(claims, &config.mapping), name })
+    let is_in = claims.groups.iter().any(|group| allowed.contains(group));
+    if is_in { Ok(()) } else { Err(Denied::NotInAllowedGroup) }
 }
 
 /// `allowed_users` alone: the rule that the publisher can evaluate without claims.

@@ -55,6 +55,11 @@ impl Trust {
         Self { tenants: [(tenant, Vec::new())].into(), ..Self::of(entra) }
     }
 
+    /// The tenants that the configuration names, or the one given where it names a domain, which only discovery resolves.
+    pub(in crate::oauth) fn for_tenant(entra: &Entra, tenant: TenantId) -> Self {
+        if entra.allowed_tenants.is_empty() { Self::in_one(entra, tenant) } else { Self::of(entra) }
+    }
+
     /// The issuer that a person of this tenant is bound to, whichever form their tokens have.
     pub(in crate::oauth) fn issuer_of(&self, tenant: &TenantId) -> String {
         let [v2, _] = self.forms(tenant);

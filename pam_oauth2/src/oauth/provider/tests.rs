@@ -45,6 +45,26 @@ fn an_id_token_names_the_person() {
 }
 
 #[test]
+fn a_token_in_hand_is_verified_but_for_its_age_and_nothing_else_is_asked() {
+    let check = |token: String| {
+        let script =
+            Script::new(vec![(DISCOVERY, Reply::Json(200, discovery_document())), (KEYS, keys("rsa"))]);
+        let settings = openid_settings();
+        let verified = Provider::new(&settings, &script, script.clock()).verify(&Secret::new(token));
+        script.played();
+        verified
+    };
+    let old = token(|claims| claims["iat"] = json!(NOW - 3000));
+    assert_eq!(check(old).unwrap().username, "ann");
+    let expired = token(|claims| claims["exp"] = json!(NOW - 61));
+    assert_eq!(check(expired).unwrap_err().kind(), Kind::BadToken);
+    assert_eq!(check(encode_with_other_key()).unwrap_err().kind(), Kind::BadToken);
+    // A login would ask userinfo.
+    let nameless = token(|claims| claims["preferred_username"] = json!(""));
+    assert!(matches!(check(nameless), Err(ProviderError::Claims(ClaimFault::Username(_)))));
+}
+
+#[test]
 fn an_unknown_kid_refetches_the_keys_once() {
     let good = || tokens(json!(token(|_| ())));
     let (script, verified) = log_in(good(), vec![(KEYS, keys("old")), (KEYS, keys("rsa"))]);
