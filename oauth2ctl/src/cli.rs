@@ -3,12 +3,14 @@
 mod config;
 mod manual;
 mod migrate;
+mod setup;
 mod trial;
 mod user;
 
 pub(crate) use config::Config;
 pub(crate) use manual::{Completion, Man, Shell};
 pub(crate) use migrate::{Migrate, Module};
+pub(crate) use setup::{Kind, Setup, SetupAction};
 pub(crate) use trial::{Explain, Login};
 pub(crate) use user::{Add, User};
 
@@ -18,9 +20,8 @@ use std::path::PathBuf;
 
 /// Administration of sign-in with OAuth 2.0 / OpenID Connect.
 ///
-/// First steps: write /etc/pam_oauth2_device/config.json (mode 0600), check it with `oauth2ctl config validate`, make
-/// the store with `oauth2ctl store migrate`, try a login with `oauth2ctl login NAME`, then `oauth2ctl enable sshd`.
-/// Keep a root shell open while you do.
+/// First steps: `oauth2ctl setup --dry-run`, `oauth2ctl setup --confirm 10m`, `oauth2ctl doctor`, a login by ssh from another
+/// terminal. Keep a root shell open while you do.
 #[derive(Debug, Parser)]
 #[command(version, name = "oauth2ctl", after_long_help = AFTER)]
 pub(crate) struct Cli {
@@ -60,6 +61,7 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Setup(Box<Setup>),
     /// Let people whom this machine has never seen sign in
     #[command(subcommand)]
     Enable(Enable),
@@ -100,6 +102,33 @@ pub(crate) enum Enable {
         #[arg(long)]
         no_drop_in: bool,
     },
+    /// The name service: oauth2 in "passwd:" and "group:" of nsswitch.conf
+    ///
+    /// The word is put directly after files or compat; nothing else in the file changes. From then on every program can
+    /// resolve the people whom this machine knows. It lets nobody in by itself.
+    Nss {
+        /// Show the change, and make none
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// The PAM profile, by pam-auth-update
+    ///
+    /// Which one follows from the configuration: oauth2 jumps over users of /etc/passwd; oauth2-local, for "provisioning":
+    /// "useradd" or "none" and for "local_users": "allow", does not. Files that were edited by hand are left alone, and
+    /// the command says so.
+    Pam {
+        /// Say what would be done, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// A sign-in by browser for sudo: "sudo" in "services" of config.json
+    ///
+    /// People of ours have no password that sudo could ask for. Whom sudo lets do what stays a matter of sudoers.
+    Sudo {
+        /// Show the change, and make none
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -108,6 +137,26 @@ pub(crate) enum Disable {
     ///
     /// They sign in by browser only where sshd_config itself has "KbdInteractiveAuthentication yes".
     Sshd,
+    /// The name service; nsswitch.conf is put back byte for byte where nobody changed it since
+    ///
+    /// People of ours are unknown to the machine from then on, and first logins are off.
+    Nss {
+        /// Show the change, and make none
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// The PAM profile: nobody of ours gets in any more, also by key
+    Pam {
+        /// Say what would be done, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// "sudo" in "services"; config.json is put back byte for byte where nobody changed it since
+    Sudo {
+        /// Show the change, and make none
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

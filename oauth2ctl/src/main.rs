@@ -5,8 +5,10 @@ mod commands;
 mod date;
 mod failure;
 mod image;
+mod interrupts;
 mod output;
 mod pam;
+mod system;
 mod terminal;
 
 use clap::Parser;

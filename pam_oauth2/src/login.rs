@@ -7,11 +7,13 @@ mod grounds;
 mod known;
 mod resident;
 mod session;
+mod trial;
 
 pub use account::account;
 pub use auth::{Admission, LOCAL_PROFILE, Login, authenticate, https, settings};
 pub use explain::{Explanation, Phases, SignedIn, explain, phases};
 pub use session::{open_session, setcred};
+pub use trial::ask_for_code;
 
 use crate::outcome::{LoginError, NotOurs, Reply};
 use shared::etc::LocalNames;

@@ -1,5 +1,7 @@
 """`oauth2ctl enable sshd` proves the stacks first; the other commands an administrator has."""
 
+import json
+
 import pytest
 
 from rig import product
@@ -67,7 +69,8 @@ def test_a_range_that_a_subordinate_range_overlaps_is_not_enabled(fresh):
 
 def test_enabling_twice_is_the_same_as_once(fresh):
     product.enable(fresh.sandbox)
-    product.enable(fresh.sandbox)
+    again = json.loads(fresh.sandbox.output("oauth2ctl enable sshd --no-drop-in --json"))
+    assert again["changed"] is False and "proved again" in str(again["messages"])
     assert fresh.person.first_login("ann").status == 0
 
 

@@ -13,7 +13,8 @@ from .traces import Traces
 class Machine:
     """`config=None` leaves the product unconfigured; `provider=None` starts no provider.
 
-    With `enabled` the administrator has said `oauth2ctl enable sshd`.
+    With `enabled` the administrator has said `oauth2ctl enable sshd`; without `switched_on` not even
+    the PAM profile and the word in nsswitch.conf are there.
     """
 
     provider_type = Provider
@@ -23,8 +24,9 @@ class Machine:
     post_mortem = []  # (release, log) of machines that a failing test has closed
 
     def __init__(self, release, config=product.ID_TOKEN, enabled=True, provider=(), sshd=(),
-                 installed=True, own_network=True):
-        layer = product.product_layer(release) if installed else product.bare_layer(release)
+                 installed=True, own_network=True, switched_on=True):
+        installation = product.product_layer if switched_on else product.files_layer
+        layer = installation(release) if installed else product.bare_layer(release)
         self.sandbox = Sandbox(release, layers=_below(layer, release, installed),
                                own_network=own_network)
         self.provider = None

@@ -76,7 +76,15 @@ def product_layer(release):
     return sandbox.freeze()
 
 
-def install(sandbox):
+@functools.cache
+def files_layer(release):
+    """A layer with the product's files alone: neither PAM nor the name service has heard of it."""
+    sandbox = Sandbox(release, layers=[bare_layer(release)])
+    install(sandbox, switched_on=False)
+    return sandbox.freeze()
+
+
+def install(sandbox, switched_on=True):
     # Not cp: a staged /lib must not take the place of the link of that name.
     subprocess.run(
         f"tar -C '{staged()}' --owner=0 --group=0 -c . | "
@@ -84,6 +92,8 @@ def install(sandbox):
         shell=True, check=True,
     )
     sandbox.run("ldconfig")
+    if not switched_on:
+        return
     sandbox.run("pam-auth-update --package --enable oauth2")
     text = sandbox.read("/etc/nsswitch.conf")
     text = re.sub(r"(?m)^((?:passwd|group):\s+files)\b", r"\1 oauth2", text)

@@ -3,6 +3,7 @@
 use super::{profile, proof, sshd};
 use crate::failure::Failure;
 use crate::output::{changed, say, warn};
+use crate::system;
 use pam_oauth2::login::{LOCAL_PROFILE, Machine};
 use shared::clock::{Clock, SystemClock};
 use shared::config::{Config, LocalUsers, Provisioning};
@@ -19,7 +20,9 @@ pub(super) fn enable(machine: &Machine, drop_in: bool) -> Result<(), Failure> {
                 .into(),
         ));
     }
-    super::migrated(&Store::migrate(&machine.places, clock.today())?);
+    let migrated = Store::migrate(&machine.places, clock.today())?;
+    super::migrated(&migrated);
+    let before = system::read(&machine.places.first_login)?;
     // An earlier proof says nothing about the machine of now: until the new one holds, first logins are off.
     parameters::disable(&machine.places, &clock)?;
     name_service(machine)?;
@@ -32,11 +35,13 @@ pub(super) fn enable(machine: &Machine, drop_in: bool) -> Result<(), Failure> {
     let profile = profile(&config)?;
     say("proved: the account stacks refuse whom nobody has verified, and admit who was");
     super::publish_now(machine)?;
-    if drop_in {
-        sshd::write_drop_in(config.accounts.people_group.as_str())?;
-    }
+    let written = drop_in && sshd::write_drop_in(config.accounts.people_group.as_str())?;
     // Last: strangers may come from here on.
     parameters::enable(&machine.places, &machine.inputs()?, profile, &clock)?;
+    if migrated.applied == 0 && !written && system::read(&machine.places.first_login)? == before {
+        say("no change: first logins were on; the stacks were proved again, and everything published anew");
+        return Ok(());
+    }
     say(&format!("{}: written", machine.places.first_login.display()));
     changed("first logins enabled service=sshd");
     super::audit(machine, "enabled", "sshd")?;

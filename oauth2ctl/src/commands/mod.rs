@@ -7,9 +7,13 @@ mod local_expiry;
 mod login;
 mod manual;
 mod migrate;
+mod nsswitch;
 mod profile;
 mod proof;
+mod setup;
 mod sshd;
+mod stack;
+mod sudo;
 mod user;
 
 use crate::cli::{Cli, Command, Completion, Config, Disable, Enable, Login, Man, Store};
@@ -38,6 +42,13 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     crate::output::log_to_syslog();
     let machine = Machine::this(cli.config);
     match cli.command {
+        Command::Setup(setup) => setup::run(&machine, &setup),
+        Command::Enable(Enable::Nss { dry_run }) => nsswitch::enable(&machine, dry_run),
+        Command::Enable(Enable::Pam { dry_run }) => stack::enable(&machine, dry_run),
+        Command::Enable(Enable::Sudo { dry_run }) => sudo::enable(&machine, dry_run),
+        Command::Disable(Disable::Nss { dry_run }) => nsswitch::disable(&machine, dry_run),
+        Command::Disable(Disable::Pam { dry_run }) => stack::disable(&machine, dry_run),
+        Command::Disable(Disable::Sudo { dry_run }) => sudo::disable(&machine, dry_run),
         Command::Enable(Enable::Sshd { no_drop_in }) => enable::enable(&machine, !no_drop_in),
         Command::Disable(Disable::Sshd) => enable::disable(&machine),
         Command::Login(Login { name, record, service }) => login::run(&machine, &name, &service, record),

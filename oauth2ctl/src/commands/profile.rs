@@ -2,10 +2,11 @@
 //! does not (debian/pam-configs).
 
 use pam_oauth2::login::LOCAL_PROFILE;
+use shared::config::{Config, LocalUsers, Provisioning};
 use std::path::Path;
 
 /// The profile that jumps over users of /etc/passwd.
-const PROFILE: &str = "oauth2";
+pub(super) const PROFILE: &str = "oauth2";
 
 /// Files that a stack may include, one in the other.
 const DEPTH: usize = 8;
@@ -13,7 +14,7 @@ const DEPTH: usize = 8;
 /// The profile in the account phase of a service; `None` if our module does not stand there. `directories` are those that
 /// libpam searches.
 pub(super) fn in_stack(directories: &[&str], service: &str) -> Option<&'static str> {
-    let lines = account_lines(directories, service, DEPTH);
+    let lines = lines_of("account", directories, service, DEPTH);
     let ours = lines
         .iter()
         .position(|line| line.contains("pam_oauth2_device.so") || line.contains("pam_oauth2.so"))?;
@@ -22,32 +23,42 @@ pub(super) fn in_stack(directories: &[&str], service: &str) -> Option<&'static s
     Some(if jumps { PROFILE } else { LOCAL_PROFILE })
 }
 
-/// The lines of the account phase, with those of included files in their places (pam.d(5)).
-fn account_lines(directories: &[&str], file: &str, depth: usize) -> Vec<String> {
+/// Does our module stand in the auth phase of a service?
+pub(super) fn is_in_auth(directories: &[&str], service: &str) -> bool {
+    lines_of("auth", directories, service, DEPTH).iter().any(|line| line.contains("pam_oauth2"))
+}
+
+/// The profile that a configuration needs: whose people may stand in /etc/passwd, must not have the stack jump over them.
+pub(super) fn wanted(config: &Config) -> &'static str {
+    match (config.provisioning, config.local_users) {
+        (Provisioning::Store, LocalUsers::Ignore) => PROFILE,
+        _ => LOCAL_PROFILE,
+    }
+}
+
+/// The lines of one phase, with those of included files in their places (pam.d(5)).
+fn lines_of(wanted: &str, directories: &[&str], file: &str, depth: usize) -> Vec<String> {
     let text = directories
         .iter()
         .find_map(|directory| std::fs::read_to_string(Path::new(directory).join(file)).ok());
+    let is = |phase: &str| phase.trim_start_matches('-').eq_ignore_ascii_case(wanted);
     let mut lines = Vec::new();
     for line in text.unwrap_or_default().lines().map(str::trim) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let included = match words.as_slice() {
             ["@include", file] => Some(*file),
-            [phase, "include" | "substack", file, ..] if is_account(phase) => Some(*file),
-            [phase, ..] if is_account(phase) => {
+            [phase, "include" | "substack", file, ..] if is(phase) => Some(*file),
+            [phase, ..] if is(phase) => {
                 lines.push(line.to_owned());
                 None
             }
             _ => None,
         };
         if let (Some(file), Some(depth)) = (included, depth.checked_sub(1)) {
-            lines.extend(account_lines(directories, file, depth));
+            lines.extend(lines_of(wanted, directories, file, depth));
         }
     }
     lines
-}
-
-fn is_account(phase: &str) -> bool {
-    phase.trim_start_matches('-').eq_ignore_ascii_case("account")
 }
 
 #[cfg(test)]

@@ -2,17 +2,41 @@
 //! a machine that has PasswordAuthentication no.
 
 use crate::failure::Failure;
-use crate::output::say;
-use shared::secure_file;
+use crate::output::{say, warn};
+use crate::system::undo::{self, Undone};
+use crate::system::{self, Change, FileState};
+use pam_oauth2::Commands;
+use pam_oauth2::home::RunCommand;
 use std::path::Path;
 use std::process::Command;
 
-const DROP_IN: &str = "/etc/ssh/sshd_config.d/20-oauth2.conf";
-const CONFIG: &str = "/etc/ssh/sshd_config";
+/// The record of what stood in the drop-in's place.
+const PART: &str = "sshd";
+
+pub(super) const INCLUDE: &str = "Include /etc/ssh/sshd_config.d/*.conf";
+const HEAD: &str = "# Written by oauth2ctl enable sshd, removed by oauth2ctl disable sshd.";
+pub(super) const DROP_IN: &str = "/etc/ssh/sshd_config.d/20-oauth2.conf";
+pub(super) const CONFIG: &str = "/etc/ssh/sshd_config";
 const SSHD: &str = "/usr/sbin/sshd";
 
 /// sshd's configuration is sound, and asks PAM.
 pub(super) fn check() -> Result<(), Failure> {
+    effective().map(drop)
+}
+
+/// How long sshd lets a login take, in seconds; `None` for ever.
+pub(super) fn login_grace() -> Result<Option<u64>, Failure> {
+    let lines = effective()?;
+    let seconds = lines.lines().find_map(|line| line.strip_prefix("logingracetime ")?.trim().parse().ok());
+    Ok(seconds.filter(|seconds| *seconds > 0))
+}
+
+/// The keywords in effect for root, as sshd itself resolves them.
+fn effective() -> Result<String, Failure> {
+    if crate::image::is_image() {
+        // Made by the service where one runs; the boot empties /run again.
+        system::make_directory(Path::new("/run/sshd"), 0o755)?;
+    }
     let output = Command::new(SSHD).args(["-T", "-C", "user=root,host=localhost,addr=127.0.0.1"]).output();
     let output = output.map_err(|error| Failure::Other(format!("{SSHD}: {error}")))?;
     if !output.status.success() {
@@ -23,70 +47,111 @@ pub(super) fn check() -> Result<(), Failure> {
         }
         return Err(Failure::Other(format!("sshd's configuration is faulty already: {}", stderr.trim())));
     }
-    if String::from_utf8_lossy(&output.stdout).lines().any(|line| line == "usepam no") {
+    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+    if lines.lines().any(|line| line == "usepam no") {
         return Err(Failure::Other(
             "sshd has UsePAM no: nobody would be asked who may come in. Set UsePAM yes in /etc/ssh/sshd_config".into(),
         ));
     }
-    Ok(())
+    Ok(lines)
 }
 
 /// Does sshd read the directory of drop-ins? Where it does not, ours would lie there without any effect.
 pub(super) fn check_include() -> Result<(), Failure> {
-    let text =
-        std::fs::read_to_string(CONFIG).map_err(|error| Failure::Other(format!("{CONFIG}: {error}")))?;
+    if include()?.is_nothing() {
+        return Ok(());
+    }
+    Err(Failure::Other(format!(
+        "{CONFIG} does not include its drop-ins: make \"{INCLUDE}\" its first line, or turn \
+         KbdInteractiveAuthentication on by hand and say --no-drop-in"
+    )))
+}
+
+/// The change that makes sshd read its drop-ins.
+pub(super) fn include() -> Result<Change, Failure> {
+    let path = Path::new(CONFIG);
+    let before = system::read(path)?;
+    if before == FileState::Absent {
+        return Err(Failure::Other(format!("{CONFIG} does not exist: is OpenSSH's server installed?")));
+    }
+    let text = before.text();
     let is_include = |line: &str| {
         let mut words = line.split_whitespace();
         words.next().is_some_and(|word| word.eq_ignore_ascii_case("include"))
             && words.any(|pattern| pattern.contains("sshd_config.d/"))
     };
-    if text.lines().any(is_include) {
-        return Ok(());
-    }
-    Err(Failure::Other(format!(
-        "{CONFIG} does not include its drop-ins: make \"Include /etc/ssh/sshd_config.d/*.conf\" its first line, or turn \
-         KbdInteractiveAuthentication on by hand and say --no-drop-in"
-    )))
+    let after = if text.lines().any(is_include) {
+        before.clone()
+    } else {
+        before.with_bytes(&[INCLUDE.as_bytes(), b"\n", before.bytes()].concat(), 0o644)
+    };
+    Ok(Change { path: path.to_owned(), before, after })
 }
 
-/// Writes the drop-in; takes it back if sshd does not accept it.
-pub(super) fn write_drop_in(people_group: &str) -> Result<(), Failure> {
-    let text = format!(
-        "# Written by oauth2ctl enable sshd, removed by oauth2ctl disable sshd.\n\
-         Match Group {people_group}\n    KbdInteractiveAuthentication yes\n"
-    );
-    let path = Path::new(DROP_IN);
-    if std::fs::read_to_string(path).is_ok_and(|old| old == text) {
-        return Ok(());
+/// The change that makes our drop-in what it is to be.
+pub(super) fn drop_in(people_group: &str) -> Result<Change, Failure> {
+    let text = format!("{HEAD}\nMatch Group {people_group}\n    KbdInteractiveAuthentication yes\n");
+    Change::to_text(DROP_IN, &text, 0o644)
+}
+
+/// Writes the drop-in; takes it back if sshd does not accept it. `false`: it was there.
+pub(super) fn write_drop_in(people_group: &str) -> Result<bool, Failure> {
+    let change = drop_in(people_group)?;
+    if change.is_nothing() {
+        return Ok(false);
     }
-    let before = std::fs::read(path).ok();
-    secure_file::replace(path, text.as_bytes(), 0o644)?;
+    undo::keep(PART, std::slice::from_ref(&change))?;
+    change.make()?;
     if let Err(failure) = check() {
-        match before {
-            Some(before) => secure_file::replace(path, &before, 0o644)?,
-            None => {
-                let _ = std::fs::remove_file(path);
-            }
-        }
+        undo::put_back(PART)?;
         return Err(failure);
     }
     say(&format!("{DROP_IN}: written; make sshd read it with: systemctl reload ssh"));
-    Ok(())
+    Ok(true)
 }
 
 /// Brings a drop-in of ours in line with the configuration; there may be none.
 pub(super) fn refresh_drop_in(people_group: &str) -> Result<(), Failure> {
-    if Path::new(DROP_IN).exists() { write_drop_in(people_group) } else { Ok(()) }
+    if Path::new(DROP_IN).exists() { write_drop_in(people_group).map(drop) } else { Ok(()) }
 }
 
-/// Removes the drop-in; `false` if there was none.
+/// Removes the drop-in, or puts back what had its name before; `false` if there was none.
 pub(super) fn remove_drop_in() -> Result<bool, Failure> {
-    match std::fs::remove_file(DROP_IN) {
-        Ok(()) => {
-            say(&format!("{DROP_IN}: removed; make sshd forget it with: systemctl reload ssh"));
-            Ok(true)
+    let path = Path::new(DROP_IN);
+    let now = system::read(path)?;
+    if now == FileState::Absent {
+        undo::forget(PART)?;
+        return Ok(false);
+    }
+    if undo::put_back(PART)? == Undone::Not {
+        if !now.text().starts_with(HEAD) {
+            warn(&format!("{DROP_IN} is not ours any more, and stays as it is"));
+            return Ok(false);
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Failure::Other(format!("{DROP_IN}: {error}"))),
+        system::put(path, &FileState::Absent)?;
+    }
+    say(&format!("{DROP_IN}: removed; make sshd forget it with: systemctl reload ssh"));
+    Ok(true)
+}
+
+/// Makes a running sshd read its configuration again. Sessions go on.
+pub(super) fn reload() {
+    let unit = ["ssh", "sshd"].into_iter().find(|unit| {
+        ["/etc/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system"]
+            .iter()
+            .any(|directory| Path::new(directory).join(format!("{unit}.service")).is_file())
+    });
+    let unit = unit.unwrap_or("ssh");
+    if crate::image::is_image() {
+        return;
+    }
+    let reloaded = Path::new("/run/systemd/system").is_dir()
+        && Commands.run("/usr/bin/systemctl", &["try-reload-or-restart", &format!("{unit}.service")]).is_ok();
+    if reloaded {
+        say(&format!("{unit}.service reads its configuration again"));
+    } else {
+        say(
+            "no systemd runs here: make sshd read its configuration again, for example with: kill -HUP its process",
+        );
     }
 }

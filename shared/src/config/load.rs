@@ -5,6 +5,7 @@ use super::{Config, resolve};
 use crate::secure_file::{self, SecureFileError};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Largest configuration that is read, in bytes.
@@ -57,14 +58,15 @@ pub struct Layer {
 /// # Errors
 /// See [`ConfigError`].
 pub fn layers(path: &Path, owner: u32) -> Result<Vec<Layer>, ConfigError> {
-    Files { owner, instead: None, readable: Vec::new() }.layers(path)
+    Files { owner, planned: &BTreeMap::new(), readable: Vec::new() }.layers(path)
 }
 
 /// Every file of the configuration that is no JSON object, with what its parser missed. [`load`] stops at the first.
 #[must_use]
 pub fn broken_files(path: &Path, owner: u32) -> Vec<(PathBuf, Fault)> {
-    let mut open = Files { owner, instead: None, readable: Vec::new() };
-    let files = std::iter::once(path.to_owned()).chain(drop_ins(path, None).unwrap_or_default());
+    let planned = BTreeMap::new();
+    let mut open = Files { owner, planned: &planned, readable: Vec::new() };
+    let files = std::iter::once(path.to_owned()).chain(drop_ins(path, &planned).unwrap_or_default());
     files
         .filter_map(|file| match raw::parse(&open.bytes(&file).ok()?) {
             Ok(_) => None,
@@ -79,21 +81,22 @@ pub fn broken_files(path: &Path, owner: u32) -> Vec<(PathBuf, Fault)> {
 /// # Errors
 /// See [`ConfigError`].
 pub fn load(path: &Path, owner: u32, nsswitch: &str) -> Result<Loaded, ConfigError> {
-    load_with(path, owner, nsswitch, None)
+    load_as_if(path, owner, nsswitch, &BTreeMap::new())
 }
 
-/// As [`load`], as if the file `instead.0` had these contents: what would be if it were written.
+/// Like [`load`], as if the files of `planned` were there already with these contents: what a change would mean, before it
+/// is made.
 ///
 /// # Errors
 /// See [`ConfigError`].
-pub fn load_with(
+pub fn load_as_if(
     path: &Path,
     owner: u32,
     nsswitch: &str,
-    instead: Option<(&Path, &[u8])>,
+    planned: &BTreeMap<PathBuf, Vec<u8>>,
 ) -> Result<Loaded, ConfigError> {
     let mut warnings = Vec::new();
-    let mut open = Files { owner, instead, readable: Vec::new() };
+    let mut open = Files { owner, planned, readable: Vec::new() };
     let mut map = Map::new();
     for layer in open.layers(path)? {
         raw::merge(&mut map, layer.map);
@@ -119,15 +122,16 @@ pub fn load_with(
 
 struct Files<'a> {
     owner: u32,
-    instead: Option<(&'a Path, &'a [u8])>,
     /// Those that others can read.
     readable: Vec<PathBuf>,
+    /// Files that are not written yet.
+    planned: &'a BTreeMap<PathBuf, Vec<u8>>,
 }
 
 impl Files<'_> {
     fn bytes(&mut self, path: &Path) -> Result<Vec<u8>, SecureFileError> {
-        if let Some((_, bytes)) = self.instead.filter(|(file, _)| *file == path) {
-            return Ok(bytes.to_vec());
+        if let Some(bytes) = self.planned.get(path) {
+            return Ok(bytes.clone());
         }
         let contents = secure_file::read(path, self.owner, LIMIT)?;
         if contents.readable_by_others {
@@ -142,7 +146,7 @@ impl Files<'_> {
             error => error,
         })?;
         let mut layers = vec![Layer { path: path.to_owned(), map: base }];
-        for path in drop_ins(path, self.instead.map(|(file, _)| file))? {
+        for path in drop_ins(path, self.planned)? {
             layers.push(Layer { map: self.object(&path)?, path });
         }
         Ok(layers)
@@ -165,11 +169,11 @@ impl Files<'_> {
 
 /// `config.d/*.json` beside the configuration, sorted by name. Only its absence means that there are none: a file that
 /// could not be seen may be the one that restricts who comes in.
-fn drop_ins(path: &Path, extra: Option<&Path>) -> Result<Vec<PathBuf>, SecureFileError> {
+fn drop_ins(path: &Path, planned: &BTreeMap<PathBuf, Vec<u8>>) -> Result<Vec<PathBuf>, SecureFileError> {
     let directory = path.parent().unwrap_or(Path::new("/")).join("config.d");
     let fail = |source| SecureFileError::Io { path: directory.clone(), source };
     let mut files: Vec<PathBuf> =
-        extra.filter(|file| file.starts_with(&directory)).map(Path::to_owned).into_iter().collect();
+        planned.keys().filter(|file| file.parent() == Some(&directory)).cloned().collect();
     let entries = match std::fs::read_dir(&directory) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(files),
         entries => entries.map_err(fail)?,

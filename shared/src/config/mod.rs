@@ -13,7 +13,7 @@ mod schema;
 pub use entra::{Entra, Tenant, TenantId};
 pub use groups::Groups;
 pub use limits::Limits;
-pub use load::{ConfigError, Layer, Loaded, broken_files, layers, load, load_with};
+pub use load::{ConfigError, Layer, Loaded, broken_files, layers, load, load_as_if};
 pub use raw::Fault;
 pub use schema::schema;
 

@@ -1,0 +1,106 @@
+//! `enable nss` and `disable nss`: our token in nsswitch.conf.
+
+use crate::failure::Failure;
+use crate::output::{answer, changed, field, say};
+use crate::system::undo::{self, Undone};
+use crate::system::{self, Change, FileState, nsswitch};
+use pam_oauth2::login::Machine;
+use shared::clock::SystemClock;
+use shared::store::parameters;
+
+/// The record of what nsswitch.conf was.
+const PART: &str = "nss";
+
+/// The change that `enable nss` makes.
+pub(super) fn change(machine: &Machine) -> Result<Change, Failure> {
+    let path = &machine.nsswitch;
+    if let Ok(target) = std::fs::read_link(path) {
+        let whose =
+            if target.to_string_lossy().contains("authselect") { "authselect" } else { "another program" };
+        return Err(Failure::Conflict(format!(
+            "{} is a link to {}: {whose} looks after it, and it stays as it is. There oauth2 must stand directly after \
+             files in \"passwd:\" and \"group:\"",
+            path.display(),
+            target.display()
+        )));
+    }
+    let before = system::read(path)?;
+    if before == FileState::Absent {
+        return Err(Failure::Conflict(format!(
+            "{} does not exist: make one with the lines \"passwd: files\" and \"group: files\"",
+            path.display()
+        )));
+    }
+    let text = std::str::from_utf8(before.bytes())
+        .map_err(|_| Failure::Conflict(format!("{} is not UTF-8", path.display())))?;
+    let edited = nsswitch::with_token(text);
+    if !nsswitch::is_complete(&edited) {
+        return Err(Failure::Conflict(format!(
+            "{} has no line \"passwd:\" or no line \"group:\": add it, with the word files",
+            path.display()
+        )));
+    }
+    let after = before.with_bytes(edited.as_bytes(), 0o644);
+    Ok(Change { path: path.clone(), before, after })
+}
+
+/// Makes the change, keeping what stood there.
+pub(super) fn make(change: &Change) -> Result<(), Failure> {
+    undo::keep(PART, std::slice::from_ref(change))?;
+    change.make().map(drop)
+}
+
+pub(super) fn enable(machine: &Machine, dry_run: bool) -> Result<(), Failure> {
+    let change = change(machine)?;
+    if change.is_nothing() {
+        say(&format!("no change: {} lists oauth2", machine.nsswitch.display()));
+        return Ok(());
+    }
+    answer(&change.show(&[]));
+    field("diff", change.show(&[]));
+    if dry_run {
+        return Ok(());
+    }
+    make(&change)?;
+    changed("name service enabled");
+    super::audit(machine, "enabled", "nss")?;
+    say("getent and every other program ask oauth2 from now on");
+    Ok(())
+}
+
+pub(super) fn disable(machine: &Machine, dry_run: bool) -> Result<(), Failure> {
+    let path = &machine.nsswitch;
+    let before = system::read(path)?;
+    let text = before.text();
+    let exact =
+        undo::planned(PART)?.and_then(|changes| changes.into_iter().find(|change| change.path == *path));
+    let edited = before.with_bytes(nsswitch::without_token(&text).as_bytes(), 0o644);
+    if before == FileState::Absent || edited == before {
+        say(&format!("no change: {} does not list oauth2", path.display()));
+        return if dry_run { Ok(()) } else { undo::forget(PART) };
+    }
+    let is_exact = exact.is_some();
+    let change = exact.unwrap_or(Change { path: path.clone(), before, after: edited });
+    answer(&change.show(&[]));
+    field("diff", change.show(&[]));
+    if dry_run {
+        return Ok(());
+    }
+    // Nobody whom the name service does not know can be let in, and a promise that sshd cannot keep is none.
+    parameters::disable(&machine.places, &SystemClock::new())?;
+    if undo::put_back(PART)? == Undone::Not {
+        change.make()?;
+    }
+    changed("name service disabled");
+    super::audit(machine, "disabled", "nss")?;
+    if is_exact {
+        say(&format!("{} is what it was before, byte for byte", path.display()));
+    } else {
+        say(&format!(
+            "{} was changed since, or set up by another hand: only the word oauth2 was taken out",
+            path.display()
+        ));
+    }
+    say("people of ours are unknown to this machine now; first logins are off");
+    Ok(())
+}
