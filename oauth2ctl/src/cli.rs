@@ -7,6 +7,7 @@ mod setup;
 mod trial;
 mod user;
 
+pub(crate) use crate::commands::Doctor;
 pub(crate) use config::Config;
 pub(crate) use manual::{Completion, Man, Shell};
 pub(crate) use migrate::{Migrate, Module};
@@ -68,6 +69,20 @@ pub(crate) enum Command {
     /// Take back what `enable` did
     #[command(subcommand)]
     Disable(Disable),
+    /// Look at everything that a sign-in needs, and name the command that mends what is wrong
+    ///
+    /// Each line says a check's state, what it saw and, where something is wrong, what follows from it and the one command
+    /// that mends it. Nothing is changed, but for two rows that prove the account stacks (P2) and are gone afterwards; a
+    /// device code is asked for that nobody will approve (O4).
+    ///
+    /// C configuration, P PAM, S sshd, N names and ids, M SELinux and AppArmor, O the provider, H homes, B break-glass, U
+    /// upgrades and disk, X other identity software. A check that needs another one which failed is not asked.
+    ///
+    /// Exit code: 0 all is well, 3 warnings or a check that could not be asked, 1 faults, 5 no configuration and no fault.
+    ///
+    /// Examples: oauth2ctl doctor; oauth2ctl doctor --check O --check S2; oauth2ctl doctor --prom
+    /// /var/lib/prometheus/node-exporter/oauth2.prom (every few minutes, from a timer)
+    Doctor(Doctor),
     Login(Login),
     Explain(Explain),
     /// People

@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod config;
+mod doctor;
 mod enable;
 mod explain;
 mod local_expiry;
@@ -15,6 +16,8 @@ mod sshd;
 mod stack;
 mod sudo;
 mod user;
+
+pub(crate) use doctor::Doctor;
 
 use crate::cli::{Cli, Command, Completion, Config, Disable, Enable, Login, Man, Store};
 use crate::failure::Failure;
@@ -51,6 +54,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Disable(Disable::Sudo { dry_run }) => sudo::disable(&machine, dry_run),
         Command::Enable(Enable::Sshd { no_drop_in }) => enable::enable(&machine, !no_drop_in),
         Command::Disable(Disable::Sshd) => enable::disable(&machine),
+        Command::Doctor(doctor) => doctor::run(&machine, &doctor),
         Command::Login(Login { name, record, service }) => login::run(&machine, &name, &service, record),
         Command::Explain(request) => explain::run(&machine, &request),
         Command::User(command) => user::run(&machine, command),

@@ -14,10 +14,8 @@ const DEPTH: usize = 8;
 /// The profile in the account phase of a service; `None` if our module does not stand there. `directories` are those that
 /// libpam searches.
 pub(super) fn in_stack(directories: &[&str], service: &str) -> Option<&'static str> {
-    let lines = lines_of("account", directories, service, DEPTH);
-    let ours = lines
-        .iter()
-        .position(|line| line.contains("pam_oauth2_device.so") || line.contains("pam_oauth2.so"))?;
+    let lines = lines(directories, service, "account");
+    let ours = lines.iter().position(|line| is_ours(line))?;
     let jumps =
         lines.get(..ours).is_some_and(|before| before.iter().any(|line| line.contains("pam_localuser.so")));
     Some(if jumps { PROFILE } else { LOCAL_PROFILE })
@@ -25,7 +23,7 @@ pub(super) fn in_stack(directories: &[&str], service: &str) -> Option<&'static s
 
 /// Does our module stand in the auth phase of a service?
 pub(super) fn is_in_auth(directories: &[&str], service: &str) -> bool {
-    lines_of("auth", directories, service, DEPTH).iter().any(|line| line.contains("pam_oauth2"))
+    lines(directories, service, "auth").iter().any(|line| is_ours(line))
 }
 
 /// The profile that a configuration needs: whose people may stand in /etc/passwd, must not have the stack jump over them.
@@ -36,29 +34,41 @@ pub(super) fn wanted(config: &Config) -> &'static str {
     }
 }
 
-/// The lines of one phase, with those of included files in their places (pam.d(5)).
-fn lines_of(wanted: &str, directories: &[&str], file: &str, depth: usize) -> Vec<String> {
+/// The lines of one phase of a service, with those of included files in their places (pam.d(5)).
+pub(super) fn lines(directories: &[&str], service: &str, phase: &str) -> Vec<String> {
+    lines_of(directories, service, phase, DEPTH)
+}
+
+fn lines_of(directories: &[&str], file: &str, wanted: &str, depth: usize) -> Vec<String> {
     let text = directories
         .iter()
         .find_map(|directory| std::fs::read_to_string(Path::new(directory).join(file)).ok());
-    let is = |phase: &str| phase.trim_start_matches('-').eq_ignore_ascii_case(wanted);
     let mut lines = Vec::new();
     for line in text.unwrap_or_default().lines().map(str::trim) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let included = match words.as_slice() {
             ["@include", file] => Some(*file),
-            [phase, "include" | "substack", file, ..] if is(phase) => Some(*file),
-            [phase, ..] if is(phase) => {
+            [phase, "include" | "substack", file, ..] if is_phase(phase, wanted) => Some(*file),
+            [phase, ..] if is_phase(phase, wanted) => {
                 lines.push(line.to_owned());
                 None
             }
             _ => None,
         };
         if let (Some(file), Some(depth)) = (included, depth.checked_sub(1)) {
-            lines.extend(lines_of(wanted, directories, file, depth));
+            lines.extend(lines_of(directories, file, wanted, depth));
         }
     }
     lines
+}
+
+fn is_phase(phase: &str, wanted: &str) -> bool {
+    phase.trim_start_matches('-').eq_ignore_ascii_case(wanted)
+}
+
+/// Does the line name our module, under one of its two names?
+pub(super) fn is_ours(line: &str) -> bool {
+    line.contains("pam_oauth2_device.so") || line.contains("pam_oauth2.so")
 }
 
 #[cfg(test)]

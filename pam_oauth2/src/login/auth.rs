@@ -347,7 +347,7 @@ fn unchanged(now: Option<&Resolved>, account: &Account) -> Result<(), LoginError
     if now.is_some_and(|now| now.is(account)) { Ok(()) } else { Err(LoginError::IdentityChanged) }
 }
 
-/// What the sign-in at the provider needs of the configuration.
+/// What the configuration says about the provider, as a login asks for it.
 #[must_use]
 pub fn settings(config: &Config) -> Settings {
     let provider = &config.provider;

@@ -41,6 +41,11 @@ impl<'a> Exchange<'a> {
         self.clock
     }
 
+    /// Sends once, and takes an answer of any status.
+    pub(super) fn send_anyway(&self, request: &Request) -> Result<Response, HttpError> {
+        self.http.send(request)
+    }
+
     /// Sends once. Busy and broken servers, and redirects, are errors.
     pub(super) fn send(&self, endpoint: EndpointName, request: &Request) -> Result<Response, ProviderError> {
         let host = request.url().host();

@@ -4,6 +4,8 @@
 //! makes a client, a client lives for one step of a login and is dropped at its end: sshd forks around PAM, and neither a
 //! thread nor a descriptor may outlive a call (rule 10).
 
+mod date;
+
 use oauth2::url::form_urlencoded::byte_serialize;
 use oauth2::url::{Host, Url};
 use serde::de::DeserializeOwned;
@@ -236,6 +238,7 @@ impl fmt::Debug for Request {
 pub struct Response {
     status: u16,
     retry_after: Option<Duration>,
+    date: Option<u64>,
     body: Zeroizing<Vec<u8>>,
 }
 
@@ -243,7 +246,7 @@ impl Response {
     /// An answer with this status and body.
     #[must_use]
     pub fn new(status: u16, body: Vec<u8>) -> Self {
-        Self { status, retry_after: None, body: Zeroizing::new(body) }
+        Self { status, retry_after: None, date: None, body: Zeroizing::new(body) }
     }
 
     /// The same answer with the seconds of its `Retry-After` header (RFC 9110 §10.2.3), cut to a minute.

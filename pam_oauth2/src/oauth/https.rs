@@ -7,7 +7,7 @@
 use super::http::{Connect, Http, HttpError, Outage, ProtocolFault, Request, Response};
 use reqwest::blocking::{Client, RequestBuilder};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
@@ -164,6 +164,7 @@ impl Http for HttpsClient {
         let status = answer.status().as_u16();
         let retry_after =
             answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let date = answer.headers().get(DATE).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut body = Vec::new();
         let limit = u64::try_from(request.limit()).unwrap_or(u64::MAX);
         answer
@@ -174,7 +175,7 @@ impl Http for HttpsClient {
             let fault = ProtocolFault::TooLarge(request.limit());
             return Err(HttpError::Protocol { host: host.to_owned(), fault });
         }
-        let response = Response::new(status, body);
+        let response = Response::new(status, body).with_date(date.as_deref().unwrap_or_default());
         Ok(match retry_after {
             Some(seconds) => response.with_retry_after(seconds),
             None => response,

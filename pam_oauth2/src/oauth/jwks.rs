@@ -61,6 +61,17 @@ impl KeySet {
         }
     }
 
+    /// How many keys could verify a signature at all.
+    pub(super) fn usable(&self) -> usize {
+        let is_usable = |key: &&Key| {
+            let algorithm = &key.jwk.algorithm;
+            key.jwk.common.key_id.is_some()
+                && is_for_signatures(&key.jwk)
+                && !matches!(algorithm, AlgorithmParameters::OctetKey(_))
+        };
+        self.0.iter().filter(is_usable).count()
+    }
+
     /// The first key named `kid` that is for signatures and `is_fit`.
     ///
     /// # Errors

@@ -38,7 +38,7 @@ pub use https::{HttpsConnector, Roots};
 pub use id_token::TokenFault;
 pub use introspection::IntrospectionFault;
 pub use presumed::{Presumed, groups_are_elsewhere, payload, presume};
-pub use provider::Provider;
+pub use provider::{Addresses, Provider};
 pub use verified::{ClaimFault, VerifiedClaims};
 
 use shared::config::Entra;

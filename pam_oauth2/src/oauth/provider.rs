@@ -1,5 +1,9 @@
 //! The two steps of a sign-in.
 
+mod survey;
+
+pub use survey::Addresses;
+
 use super::Settings;
 use super::device_flow::{self, DeviceGrant};
 use super::discovery::{self, Endpoints, Proof};

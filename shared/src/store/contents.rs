@@ -1,5 +1,9 @@
 //! The rows of the published database, and how they get into a file: patched into a copy, or written anew.
 
+mod agreement;
+
+pub use agreement::{Agreement, CompareError, compare};
+
 use super::local_groups::LocalGroups;
 use super::people::{PERSON, Person, RowState, groups_of, person_row};
 use super::publish::{Base, Inputs, PublishError, Published};

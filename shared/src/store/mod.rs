@@ -17,7 +17,7 @@ mod schema;
 mod sign_in;
 mod snapshot_file;
 
-pub use contents::{LOCKED_NAME_SHELL, LOCKED_SHELL};
+pub use contents::{Agreement, CompareError, LOCKED_NAME_SHELL, LOCKED_SHELL, compare};
 pub use former::{IdHolder, Tombstone};
 pub use people::{Person, RowState};
 pub use reserve::Reservation;

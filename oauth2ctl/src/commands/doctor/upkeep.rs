@@ -1,0 +1,102 @@
+//! U: after upgrades, and before the disk is full.
+
+use super::facts::{Facts, runs};
+use super::report::{Finding, Verdict, quoted};
+use shared::store::{StoreError, VERSION};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Our modules, as they stand in the memory maps of processes.
+const MODULES: [&str; 2] = ["libnss_oauth2.so.2", "pam_oauth2_device.so"];
+
+/// Bytes that a publication of a large site needs twice over, and a margin below which to warn.
+const LEAST_BYTES: u64 = 16 << 20;
+const FEW_BYTES: u64 = 128 << 20;
+
+/// The same in files.
+const LEAST_FILES: u64 = 64;
+
+/// U1: programs that run since before an upgrade keep the old module.
+pub(super) fn old_modules(_: &Facts<'_>) -> Verdict {
+    runs()?;
+    let processes =
+        std::fs::read_dir("/proc").map_err(|error| Finding::not_asked(format!("/proc: {error}")))?;
+    let mut old = BTreeSet::new();
+    for process in processes.flatten() {
+        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        let maps = std::fs::read_to_string(process.path().join("maps")).unwrap_or_default();
+        let is_old =
+            |line: &str| line.ends_with("(deleted)") && MODULES.iter().any(|name| line.contains(name));
+        if maps.lines().any(is_old) {
+            old.insert(running(&process.path(), pid));
+        }
+    }
+    let Some((_, remedy)) = old.first() else { return Ok(Finding::ok("none")) };
+    let names: Vec<&str> = old.iter().map(|(name, _)| name.as_str()).collect();
+    Ok(Finding::warning(
+        format!("{} program(s) run with an old module: {}", old.len(), names.join(", ")),
+        "They do not have what the upgrade mended until they are started anew.",
+        remedy.clone(),
+    ))
+}
+
+/// A process's name, and the command that starts it anew: its unit's, where it has one (cgroups(7)).
+fn running(process: &Path, pid: u32) -> (String, String) {
+    let read = |file: &str| std::fs::read_to_string(process.join(file)).unwrap_or_default();
+    let name = format!("{} ({pid})", shared::text::printable(read("comm").trim(), 32));
+    let cgroup = read("cgroup");
+    let unit = cgroup
+        .lines()
+        .filter(|line| !line.contains("user.slice"))
+        .find_map(|line| line.rsplit('/').find(|part| part.ends_with(".service")));
+    let remedy =
+        unit.map_or_else(|| format!("kill {pid}"), |unit| format!("systemctl restart {}", quoted(unit)));
+    (name, remedy)
+}
+
+/// U2: the store has the schema of this version.
+pub(super) fn schema(facts: &Facts<'_>) -> Verdict {
+    let consequence = "Nobody signs in for the first time, and no sign-in is recorded.";
+    let migrate = "oauth2ctl store migrate && oauth2ctl publish";
+    match facts.stored() {
+        Ok(people) => {
+            let people = people.iter().filter(|person| !person.probe).count();
+            Ok(Finding::ok(format!("schema {VERSION}, {people} people")))
+        }
+        Err(StoreError::Missing(_)) if facts.config().is_err() => {
+            Err(Finding::not_applicable("no store yet"))
+        }
+        Err(StoreError::File(_)) => Err(Finding::not_asked("the store is not trusted: see C2")),
+        Err(error @ (StoreError::Missing(_) | StoreError::NotMigrated { .. })) => {
+            Ok(Finding::fault(error.to_string(), consequence, migrate))
+        }
+        Err(error @ StoreError::TooNew { .. }) => {
+            Ok(Finding::fault(error.to_string(), consequence, "apt-get install oauth2ctl libpam-oauth2"))
+        }
+        Err(error) => Ok(Finding::fault(error.to_string(), consequence, "oauth2ctl store restore BACKUP")),
+    }
+}
+
+/// U3: a publication is written beside the old one.
+pub(super) fn room(facts: &Facts<'_>) -> Verdict {
+    let directory = facts.machine.places.nss_db.parent().unwrap_or(Path::new("/"));
+    let directory = directory.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    let shown = directory.display();
+    let fs =
+        rustix::fs::statvfs(directory).map_err(|errno| Finding::not_asked(format!("{shown}: {errno}")))?;
+    let bytes = fs.f_bavail.saturating_mul(fs.f_frsize);
+    // Some file systems (btrfs) have no fixed number of files: they say 0 of 0.
+    let few_files = fs.f_files > 0 && fs.f_favail < LEAST_FILES;
+    let saw = format!("{} MiB and {} files free in {shown}", bytes >> 20, fs.f_favail);
+    let remedy = "du -xh --max-depth=3 /var | sort -h | tail -n 20";
+    if bytes < LEAST_BYTES || few_files {
+        let consequence = "New people cannot be recorded, and locks cannot be published.";
+        return Ok(Finding::fault(saw, consequence, remedy));
+    }
+    if bytes < FEW_BYTES {
+        return Ok(Finding::warning(saw, "Soon nothing can be recorded or published any more.", remedy));
+    }
+    Ok(Finding::ok(saw))
+}

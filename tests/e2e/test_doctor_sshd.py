@@ -1,0 +1,81 @@
+"""`oauth2ctl doctor`: what sshd would do for one of ours and for a local user."""
+
+import pytest
+
+from rig.doctor import Break, ask, healthy, unsettled
+from rig.sandbox import RELEASES
+
+SSHD = "/etc/ssh/sshd_config"
+OLD = f"cp -a /root/sshd_config {SSHD}; rm -f /etc/ssh/sshd_config.d/20-oauth2.conf"
+
+
+def setting(line):
+    return f"cp -a {SSHD} /root/sshd_config && sed -i '1i {line}' {SSHD}"
+
+
+NO_PASSWORDS = setting("PasswordAuthentication no")
+NO_KEYBOARD = f"cp -a {SSHD} /root/sshd_config && sed -i 's/^Kbd.*/KbdInteractiveAuthentication no/' {SSHD}"
+
+BREAKS = [
+    Break("no PAM", "S1", setting("UsePAM no"), "fault", "UsePAM no", "UsePAM yes", mends=True, undo=OLD),
+    Break("no sense", "S1", setting("UsePAM perhaps"), "fault", "perhaps", "sshd -t", undo=OLD, silences=True),
+    Break("nothing to read for ours", "S2", NO_KEYBOARD, "fault", "KbdInteractiveAuthentication no",
+          "oauth2ctl enable sshd", mends=True, undo=OLD),
+    Break("passwords opened again", "S2", NO_PASSWORDS, "warning", "PasswordAuthentication no",
+          "oauth2ctl enable sshd", mends=True, undo=OLD),
+    Break("keys only", "S3", setting("AuthenticationMethods publickey"), "fault", "AuthenticationMethods publickey",
+          "AuthenticationMethods keyboard-interactive publickey", mends=True, undo=OLD),
+    Break("too little time", "S4", setting("LoginGraceTime 30"), "fault", "LoginGraceTime 30",
+          "LoginGraceTime 120", mends=True, undo=OLD),
+    Break("the default of MaxStartups", "S5", f"cp -a {SSHD} /root/sshd_config && sed -i 's/^MaxStartups.*/MaxStartups 10:30:100/' {SSHD}",
+          "warning", "10:30:100",
+          "1i MaxStartups 100:30:200", mends=True, undo=OLD),
+    Break("few from one address", "S6", setting("PerSourceMaxStartups 3"), "warning", "PerSourceMaxStartups 3",
+          "PerSourceMaxStartups 10", mends=True, undo=OLD),
+    Break("a host in AllowUsers", "S7", setting("DenyUsers mallory@example.com"), "warning",
+          "DenyUsers mallory@example.com", "oauth2ctl user lock mallory@example.com", undo=OLD),
+    Break("a group that is not ours", "S7", setting("AllowGroups sudo"), "fault", "AllowGroups sudo",
+          "AllowGroups .*/& oauth2-users", mends=True, undo=OLD),
+    Break("our group denied", "S7", setting("DenyGroups nogroup oauth2-users"), "fault", "oauth2-users",
+          "DenyGroups", mends=True, undo=OLD),
+    Break("users by name", "S7", setting("AllowUsers localu root"), "warning", "AllowUsers", "AllowGroups",
+          undo=OLD),
+    Break("a host in access.conf", "S7",
+          "cp -a /etc/security/access.conf /root/access && "
+          "echo '- : mallory@example.com : ALL' >> /etc/security/access.conf", "warning", "mallory@example.com",
+          "oauth2ctl user lock", undo="cp -a /root/access /etc/security/access.conf"),
+]
+
+
+@pytest.fixture(scope="module", params=RELEASES)
+def machine(request):
+    """Nobody is known: sshd is asked about a stranger, who could sign in."""
+    sshd = {"Include": "/etc/ssh/sshd_config.d/*.conf"}
+    with healthy(request.param, people=False, sshd=sshd) as ready:
+        ready.green = ask(ready.sandbox)
+        assert ready.green.troubles() == {}
+        yield ready
+        assert not unsettled(ready.sandbox, ready.green)
+
+
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda b: f"{b.check} {b.name}")
+def test_what_is_broken_is_seen_and_its_remedy_mends_it(machine, broken):
+    broken.prove(machine.sandbox, machine.green)
+
+
+def test_s6_penalties_shut_an_office_out(machine):
+    """OpenSSH 9.8 and later have them, and they are on by default."""
+    if machine.sandbox.release == "bookworm":
+        assert machine.green.checks["S6"]["saw"] == "none"
+        return
+    spoil = f"cp -a {SSHD} /root/sshd_config && sed -i '/^PerSourcePenalties/d' {SSHD}"
+    Break("penalties", "S6", spoil, "warning", "PerSourcePenalties crash", "PerSourcePenalties no", mends=True,
+          undo=OLD).prove(machine.sandbox, machine.green)
+
+
+def test_s2_without_first_logins_and_without_people_there_is_nobody_to_ask_about(machine):
+    machine.sandbox.run("oauth2ctl disable sshd")
+    try:
+        assert ask(machine.sandbox).troubles() == {"P6": "warning", "S2": "not_asked"}
+    finally:
+        machine.sandbox.run("oauth2ctl enable sshd --no-drop-in")
