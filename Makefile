@@ -71,6 +71,8 @@ install:
 	install -m 0755 -s $(TARGET)/oauth2ctl $(DESTDIR)$(PREFIX)/sbin/oauth2ctl
 	install -m 0644 debian/pam-configs/oauth2 debian/pam-configs/oauth2-local $(DESTDIR)$(PREFIX)/share/pam-configs/
 	install -m 0644 debian/pam-oauth2.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/pam-oauth2.conf
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 0644 systemd/oauth2-user-sweep.service systemd/oauth2-user-sweep.timer $(DESTDIR)$(PREFIX)/lib/systemd/system/
 	install -m 0644 man/config.json.5 $(DESTDIR)$(PREFIX)/share/man/man5/pam_oauth2_device.json.5
 	install -m 0644 man/pam_oauth2_device.8 man/nss_oauth2.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	$(TARGET)/oauth2ctl --quiet man $(DESTDIR)$(PREFIX)/share/man/man8

@@ -1,19 +1,27 @@
 //! The command line.
 
+mod audit;
 mod config;
+mod group;
+mod ids;
 mod manual;
 mod migrate;
 mod setup;
+mod store;
 mod trial;
 mod user;
 
 pub(crate) use crate::commands::Doctor;
+pub(crate) use audit::{Audit, ExportFormat, Which};
 pub(crate) use config::Config;
+pub(crate) use group::Group;
+pub(crate) use ids::{Ids, MapFormat};
 pub(crate) use manual::{Completion, Man, Shell};
 pub(crate) use migrate::{Migrate, Module};
 pub(crate) use setup::{Kind, Setup, SetupAction};
+pub(crate) use store::Store;
 pub(crate) use trial::{Explain, Login};
-pub(crate) use user::{Add, User};
+pub(crate) use user::{Add, Lock, PersonState, User};
 
 use crate::output::Manner;
 use clap::{Parser, Subcommand};
@@ -88,7 +96,23 @@ pub(crate) enum Command {
     /// People
     #[command(subcommand)]
     User(User),
-    /// Write the published database and the parameters of first logins anew
+    /// Groups of the provider under names of this machine
+    #[command(subcommand)]
+    Group(Group),
+    /// Names and numbers, for a fleet of machines
+    #[command(subcommand)]
+    Ids(Ids),
+    /// The audit trail
+    #[command(subcommand)]
+    Audit(Audit),
+    /// How this machine stands, on one screen
+    ///
+    /// Exit code 5 where it is not configured yet. What is wrong, and what mends it: oauth2ctl doctor
+    Status,
+    /// Publish what the store, the configuration and /etc say now
+    ///
+    /// Every change of a person does it by itself. Needed after a change of the configuration, of /etc/passwd or of
+    /// /etc/group. What is published already is compared first: a second run says "no change" and touches nothing.
     Publish,
     /// The live store
     #[command(subcommand)]
@@ -172,16 +196,6 @@ pub(crate) enum Disable {
         #[arg(long)]
         dry_run: bool,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Store {
-    /// Make the store, or bring it to the schema of this version
-    ///
-    /// A store that is changed is copied first, to store.db.schema-N.DATE beside it (0600); the copy is kept and its path
-    /// printed. Without the copy, or if the migration fails, the store stays as it was. Until then people sign in on the old
-    /// store; the commands of `oauth2ctl user` that change something are refused.
-    Migrate,
 }
 
 #[cfg(test)]

@@ -12,3 +12,9 @@ def derived_uid(name):
     first, last = UIDS
     digest = hashlib.sha256(name.encode()).digest()
     return first + int.from_bytes(digest[:8], "big") % (last - first + 1)
+
+
+def derived_gid(provider_id):
+    first, last = GIDS[0], GIDS[1] - 1
+    digest = hashlib.sha256(provider_id.encode()).digest()
+    return first + int.from_bytes(digest[:8], "big") % (last - first + 1)

@@ -1,16 +1,26 @@
 //! `oauth2ctl user …`.
 
 use crate::date;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use shared::clock::Day;
 use shared::identity::ids::IdRange;
 use shared::types::{IdentifierError, Issuer, Subject, Uid};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum User {
     /// Everybody in the store
-    List,
+    ///
+    /// With --json: "users", each with name, uid, gid, home, shell, state, days as YYYY-MM-DD or null, binding and groups.
+    List {
+        /// Only those of this state
+        #[arg(long, value_enum)]
+        state: Option<PersonState>,
+        /// Only members of this group
+        #[arg(long, value_name = "G")]
+        group: Option<String>,
+    },
     /// One person; of a former name, whose it was
     Show {
         /// Login name
@@ -18,17 +28,7 @@ pub(crate) enum User {
     },
     /// Reserve a name before its first sign-in, or let somebody in again who was removed
     Add(Add),
-    /// Shut a person out: sign-in, SSH keys, cron, su
-    ///
-    /// Bites at the next login, cron job or su of that name, keys included. Sessions and jobs that run go on running:
-    /// end them with loginctl terminate-user NAME.
-    ///
-    /// The lock of an account that this package did not make is one of the name: it stays where the uid is changed in
-    /// /etc/passwd.
-    Lock {
-        /// Login name
-        name: String,
-    },
+    Lock(Lock),
     /// Take the lock off
     ///
     /// Whoever had signed in before is confirmed again: their keys work at once. Everybody else is reserved again.
@@ -58,10 +58,30 @@ pub(crate) enum User {
     ///
     /// The provider's subject stays shut out too, under every name. `oauth2ctl user add NAME` lets the same person in
     /// again, with the old uid.
+    ///
+    /// What else carries their name is kept and listed: home directory, crontab, at jobs, mail, lingering, subordinate ids,
+    /// places in groups of /etc/group. Say it again with --purge or --archive at any time.
     Remove {
         /// Login name
         name: String,
+        /// End what runs, and delete all of that but the home directory
+        #[arg(long)]
+        purge: bool,
+        /// Write the home directory to a tar file in DIR (mode 0600), and then remove it
+        ///
+        /// The person is locked and everything of theirs is ended first. The directory must be theirs, with no link on the
+        /// way and nothing mounted in it; links in it are archived and removed as links.
+        #[arg(long, value_name = "DIR")]
+        archive: Option<PathBuf>,
     },
+    /// End what runs of people who are shut out by now
+    ///
+    /// The account phase refuses somebody who has expired, was locked or removed, or whom "allowed_users" does not name any
+    /// more, from their next step on, without a daemon; sessions, processes, lingering and at jobs they have go on. This ends
+    /// them, and may be repeated at any time. It never looks at accounts below uid 1000.
+    ///
+    /// A timer does it once an hour where that is wanted: systemctl enable --now oauth2-user-sweep.timer
+    Sweep,
     /// A person has a new name at the provider
     ///
     /// Uid, home directory, groups and the binding to the provider's subject stay; the private group has the new name. The
@@ -114,6 +134,49 @@ pub(crate) enum User {
     },
 }
 
+/// Shut people out: sign-in, SSH keys, cron, su
+///
+/// Bites at the next login, cron job or su of the name, keys included. Sessions and jobs that run go on running, unless
+/// --kill says otherwise.
+///
+/// Example: oauth2ctl user lock --all-of contractors --kill --reason "end of project"
+#[derive(Debug, Args)]
+#[group(id = "whom", required = true, multiple = true, args = ["names", "subject", "all_of"])]
+pub(crate) struct Lock {
+    /// Login names
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// The person whom this subject of the provider is bound to
+    #[arg(long, num_args = 2, value_names = ["ISSUER", "SUBJECT"])]
+    pub(crate) subject: Vec<String>,
+    /// Everybody who is in this group of "group_map", by its name or its id at the provider
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) all_of: Option<String>,
+    /// End their sessions, processes, lingering and at jobs too
+    ///
+    /// Through systemd-logind where it runs; what is left has five seconds after SIGTERM. Only processes of exactly that uid.
+    #[arg(long)]
+    pub(crate) kill: bool,
+    /// Why, for the audit trail
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}
+
+/// A state to look for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PersonState {
+    /// Known by name, never signed in
+    Reserved,
+    /// Signed in
+    Confirmed,
+    /// Shut out by an administrator
+    Locked,
+    /// Shut out by the configuration
+    Denied,
+    /// Their day has come
+    Expired,
+}
+
 /// Reserve a name before its first sign-in, or let somebody in again who was removed
 ///
 /// The name, its uid and its groups resolve from now on, so that AllowGroups and Match Group of sshd_config apply to
@@ -151,6 +214,9 @@ pub(crate) struct Add {
     /// The name was somebody else's
     #[arg(long)]
     pub(crate) reuse_name: bool,
+    /// Give them 65536 subordinate ids in /etc/subuid and /etc/subgid, for containers of their own
+    #[arg(long)]
+    pub(crate) subids: bool,
     /// The home directory exists, and all that is in it is this person's, keys included; it must belong to their uid
     ///
     /// And stand below directories that only root can write to. May also be said of somebody who is reserved already.

@@ -21,7 +21,7 @@ pub(super) fn enable(machine: &Machine, drop_in: bool) -> Result<(), Failure> {
         ));
     }
     let migrated = Store::migrate(&machine.places, clock.today())?;
-    super::migrated(&migrated);
+    super::store::migrated(machine, &migrated)?;
     let before = system::read(&machine.places.first_login)?;
     // An earlier proof says nothing about the machine of now: until the new one holds, first logins are off.
     parameters::disable(&machine.places, &clock)?;

@@ -1,9 +1,13 @@
 //! One file per command.
 
+mod audit;
 mod config;
 mod doctor;
 mod enable;
 mod explain;
+mod group;
+mod id_files;
+mod ids;
 mod local_expiry;
 mod login;
 mod manual;
@@ -11,21 +15,27 @@ mod migrate;
 mod nsswitch;
 mod profile;
 mod proof;
+mod publish;
 mod setup;
 mod sshd;
 mod stack;
+mod status;
+mod store;
 mod sudo;
 mod user;
 
 pub(crate) use doctor::Doctor;
 
-use crate::cli::{Cli, Command, Completion, Config, Disable, Enable, Login, Man, Store};
+use crate::cli::{Cli, Command, Completion, Config, Disable, Enable, Login, Man};
 use crate::failure::Failure;
-use crate::output::{changed, say, warn};
+use crate::output::changed;
 use pam_oauth2::login::Machine;
 use shared::clock::{Clock, SystemClock};
-use shared::store::publish::{self, Want};
-use shared::store::{By, Migrated, Store as LiveStore, StoreError};
+use shared::config::{ConfigError, Loaded, load_as_if};
+use shared::store::publish::{self as store_publish, Published, Want};
+use shared::store::{By, Store as LiveStore, StoreError};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Runs a command.
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
@@ -58,50 +68,39 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Login(Login { name, record, service }) => login::run(&machine, &name, &service, record),
         Command::Explain(request) => explain::run(&machine, &request),
         Command::User(command) => user::run(&machine, command),
-        Command::Publish => publish(&machine),
-        Command::Store(Store::Migrate) => migrate(&machine),
+        Command::Group(command) => group::run(&machine, command),
+        Command::Ids(command) => ids::run(&machine, command),
+        Command::Audit(command) => audit::run(&machine, command),
+        Command::Status => status::run(&machine),
+        Command::Publish => publish::run(&machine),
+        Command::Store(command) => store::run(&machine, command),
         Command::Config(command) => config::run(&machine, command),
         Command::Migrate(request) => migrate::run(&machine, &request),
         Command::Completion(_) | Command::Man(_) => Ok(()),
     }
 }
 
-/// Publishes everything anew, with the configuration of now.
-fn publish(machine: &Machine) -> Result<(), Failure> {
-    let clock = SystemClock::new();
-    let loaded = machine.load_config()?;
-    loaded.warnings.iter().for_each(|warning| warn(&warning.to_string()));
-    // Rows that an `enable` left behind when it was killed.
-    let mut store = LiveStore::open(&machine.places)?;
-    if store.people()?.iter().any(|person| person.probe) {
-        store.set_probes(&[], clock.unix_seconds())?;
-    }
-    drop(store);
-    let inputs = machine.inputs()?;
-    for name in inputs.ungranted_groups() {
-        warn(&format!(
-            "nobody gets the local group {name}: it is missing in /etc/group (groupadd -- {name}), or has the \
-             gid of a privileged group"
-        ));
-    }
-    publish_now(machine)?;
-    // Who is denied is decided by the configuration of now.
-    let settled = local_expiry::settle(machine);
-    sshd::refresh_drop_in(loaded.config.accounts.people_group.as_str())?;
-    if machine.first_logins_are_damaged() {
-        return Err(Failure::Other(format!(
-            "published; but {} is damaged or of another version: run oauth2ctl enable sshd",
-            machine.places.first_login.display()
-        )));
-    }
-    settled?;
-    say("published");
-    Ok(())
+/// The configuration as it would be if a file of it had this text.
+fn load_with(machine: &Machine, file: &Path, text: &str) -> Result<Loaded, ConfigError> {
+    let nsswitch = std::fs::read_to_string(&machine.nsswitch).unwrap_or_default();
+    let planned = BTreeMap::from([(file.to_owned(), text.as_bytes().to_vec())]);
+    load_as_if(&machine.config, machine.places.owner, &nsswitch, &planned)
 }
 
 fn publish_now(machine: &Machine) -> Result<(), Failure> {
-    publish::publish(&machine.places, &|| machine.inputs(), Want::Rebuild, &SystemClock::new())?;
+    store_publish::publish(&machine.places, &|| machine.inputs(), Want::Rebuild, &SystemClock::new())?;
     Ok(())
+}
+
+/// Publishes what an earlier command could not, or what changed in /etc meanwhile. `false`: nothing was missing, and no file was touched.
+fn publish_missing(machine: &Machine) -> Result<bool, Failure> {
+    let done =
+        store_publish::publish(&machine.places, &|| machine.inputs(), Want::UpToDate, &SystemClock::new())?;
+    let was_missing = done != Published::Current;
+    if was_missing {
+        changed("published what was not");
+    }
+    Ok(was_missing)
 }
 
 /// Keeps a change of this machine in the audit trail too, beside those of people. Where there is no store yet, the system
@@ -112,26 +111,5 @@ fn audit(machine: &Machine, kind: &str, detail: &str) -> Result<(), Failure> {
         Ok(mut store) => Ok(store.audit(kind, detail, by)?),
         Err(StoreError::Missing(_)) => Ok(()),
         Err(error) => Err(error.into()),
-    }
-}
-
-fn migrate(machine: &Machine) -> Result<(), Failure> {
-    let done = LiveStore::migrate(&machine.places, SystemClock::new().today())?;
-    if done.applied == 0 {
-        say("no change: the store has the schema of this version");
-    } else {
-        say(&format!("{}: {} migration(s) applied", machine.places.store.display(), done.applied));
-    }
-    migrated(&done);
-    Ok(())
-}
-
-/// The system log, and where the store is that was.
-fn migrated(done: &Migrated) {
-    if done.applied > 0 {
-        changed("store migrated");
-    }
-    if let Some(backup) = &done.backup {
-        say(&format!("the store as it was before is kept as {}", backup.display()));
     }
 }

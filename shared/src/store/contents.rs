@@ -49,7 +49,7 @@ impl<'a> Contents<'a> {
         &self.store.connection
     }
 
-    fn write_error(&self, error: &WriteError) -> PublishError {
+    pub(super) fn write_error(&self, error: &WriteError) -> PublishError {
         PublishError::Write { path: self.beside.clone(), message: error.to_string() }
     }
 
@@ -113,7 +113,16 @@ impl<'a> Contents<'a> {
 
     fn build(&self, row: &HeaderRow) -> Result<(), WriteError> {
         remove(&self.beside)?;
-        let file = SnapshotFile::create(&self.beside)?;
+        self.fill(SnapshotFile::create(&self.beside)?, row)
+    }
+
+    /// A whole file under the hash key of another one, to compare the two.
+    pub(super) fn build_with_key(&self, row: &HeaderRow, key: [u8; 16]) -> Result<(), WriteError> {
+        remove(&self.beside)?;
+        self.fill(SnapshotFile::create_with_key(&self.beside, key)?, row)
+    }
+
+    fn fill(&self, file: SnapshotFile, row: &HeaderRow) -> Result<(), WriteError> {
         let people_group = self.inputs.config.accounts.people_group.as_str();
         if self.inputs.local.group(people_group).is_none() {
             // Everybody is in it; a list of everybody would be read by every `ls -l` of a group file.

@@ -3,14 +3,20 @@
 
 mod audit;
 mod backup;
+pub mod check;
 mod contents;
+mod events;
 mod former;
+pub mod ids;
+mod import;
 mod local_groups;
 pub mod parameters;
 mod people;
+mod provider_groups;
 pub mod publish;
 mod rename;
 mod reserve;
+pub mod restore;
 mod revoke;
 mod roster;
 mod schema;
@@ -18,8 +24,12 @@ mod sign_in;
 mod snapshot_file;
 
 pub use contents::{Agreement, CompareError, LOCKED_NAME_SHELL, LOCKED_SHELL, compare};
+pub use events::{Event, EventFilter};
 pub use former::{IdHolder, Tombstone};
+pub use ids::{FormerId, IdEntry, IdPerson};
+pub use import::{Conflict, Imported};
 pub use people::{Person, RowState};
+pub use provider_groups::StoredGroup;
 pub use reserve::Reservation;
 pub use revoke::Whom;
 pub use roster::{By, RosterError};
@@ -204,6 +214,16 @@ fn check_file(path: &Path, owner: u32) -> Result<(), StoreError> {
 
 /// The directories and an empty store, with their modes from the first moment on.
 fn make(places: &Places) -> Result<(), StoreError> {
+    make_directories(places)?;
+    let io = |path: &Path, source| StoreError::Io { path: path.to_owned(), source };
+    let store = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&places.store);
+    match store {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(io(&places.store, error)),
+        _ => Ok(()),
+    }
+}
+
+fn make_directories(places: &Places) -> Result<(), StoreError> {
     let io = |path: &Path, source| StoreError::Io { path: path.to_owned(), source };
     for (file, mode) in [(&places.nss_db, 0o755), (&places.store, 0o700)] {
         let directory = file.parent().unwrap_or(Path::new("/"));
@@ -214,11 +234,7 @@ fn make(places: &Places) -> Result<(), StoreError> {
             Ok(()) => set_mode(directory, mode).map_err(|source| io(directory, source))?,
         }
     }
-    let store = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&places.store);
-    match store {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(io(&places.store, error)),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
@@ -228,6 +244,8 @@ fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
 
 #[cfg(test)]
 mod agreement_tests;
+#[cfg(test)]
+mod fleet_tests;
 #[cfg(test)]
 mod local_group_tests;
 #[cfg(test)]

@@ -80,6 +80,11 @@ impl SnapshotFile {
         Ok(Self { connection, hash_key })
     }
 
+    /// An empty database under the hash key of another one.
+    pub(super) fn create_with_key(path: &Path, hash_key: [u8; 16]) -> Result<Self, WriteError> {
+        Ok(Self { hash_key, ..Self::create(path)? })
+    }
+
     /// A copy of a published file, made writable again.
     pub(super) fn open_copy(path: &Path, hash_key: [u8; 16]) -> Result<Self, WriteError> {
         let file = OpenOptions::new().write(true).open(path)?;

@@ -18,7 +18,6 @@ use serde_json::{Map, Value};
 use shared::config::ConfigError;
 use shared::secure_file::{self, SecureFileError};
 use source::Source;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Largest configuration that is read, in bytes.
@@ -90,9 +89,7 @@ fn configuration(machine: &Machine, request: &Migrate, source: &Source) -> Resul
 
 /// Would a login take it, with what config.d says?
 fn check(machine: &Machine, text: &str) -> Result<(), ConfigError> {
-    let nsswitch = std::fs::read_to_string(&machine.nsswitch).unwrap_or_default();
-    let planned = BTreeMap::from([(machine.config.clone(), text.as_bytes().to_vec())]);
-    shared::config::load_as_if(&machine.config, machine.places.owner, &nsswitch, &planned).map(drop)
+    super::load_with(machine, &machine.config, text).map(drop)
 }
 
 fn not_valid(path: &Path, error: &ConfigError) -> Failure {

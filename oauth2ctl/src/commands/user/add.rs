@@ -1,10 +1,10 @@
 //! `user add`: reserves a row for somebody who has not signed in yet, or lets somebody in again who was removed.
 
 use super::groups::{self, Groups};
-use super::{Change, existing, uids};
+use super::{Change, existing, subids, uids};
 use crate::cli::Add;
 use crate::failure::Failure;
-use crate::output::warn;
+use crate::output::{changed, field, say, warn};
 use pam_oauth2::home::is_adoptable;
 use pam_oauth2::login::{Machine, PROBE_PREFIX};
 use pam_oauth2::name_service;
@@ -14,10 +14,45 @@ use shared::identity::account::Account;
 use shared::identity::{admissible, policy};
 use shared::prospective::exists;
 use shared::store::publish::Inputs;
-use shared::store::{Person, Reservation, RowState, Tombstone};
+use shared::store::{Person, Reservation, RowState, Store, Tombstone};
 use shared::types::{Gid, Issuer, LoginName, Subject, Uid};
 
 pub(super) fn run(machine: &Machine, request: &Add) -> Result<(), Failure> {
+    reserve(machine, request)?;
+    if request.subids {
+        give_subordinate_ids(machine, request)?;
+    }
+    let (store, config) = (Store::open(&machine.places)?, machine.load_config()?.config);
+    let person = super::find(&store, parse_name(&config, &request.name)?.as_str())?;
+    let state = super::state_of(&person, Some(&config), SystemClock::new().today());
+    field("user", super::show::object(&store, &person, state)?);
+    Ok(())
+}
+
+/// Whoever has a range keeps it.
+fn give_subordinate_ids(machine: &Machine, request: &Add) -> Result<(), Failure> {
+    let config = machine.load_config()?.config;
+    let name = parse_name(&config, &request.name)?;
+    if let Some((first, last)) = subids::give(name.as_str(), &numbers_of_others(machine, &config)?)? {
+        changed(&format!("subordinate ids given user={name} range={first}-{last}"));
+        super::super::audit(machine, "subids_given", &format!("{name} {first}-{last}"))?;
+        say(&format!("{name} has the subordinate ids {first}-{last} (/etc/subuid, /etc/subgid)"));
+    }
+    Ok(())
+}
+
+/// Whoever has a range of subordinate ids *is* those numbers in a container: it must hold nobody's.
+fn numbers_of_others(machine: &Machine, config: &Config) -> Result<Vec<(u32, u32)>, Failure> {
+    let ranges = [config.accounts.uid_range, config.accounts.gid_range];
+    let mut numbers: Vec<(u32, u32)> = ranges.iter().map(|range| (range.first(), range.last())).collect();
+    let local = machine.local()?;
+    numbers.extend(local.passwd.iter().map(|line| (line.uid, line.uid)));
+    numbers.extend(local.group.iter().map(|line| (line.gid, line.gid)));
+    numbers.extend(Store::open(&machine.places)?.numbers()?.into_iter().map(|number| (number, number)));
+    Ok(numbers)
+}
+
+fn reserve(machine: &Machine, request: &Add) -> Result<(), Failure> {
     let mut change = Change::begin(machine)?;
     let inputs = machine.inputs()?;
     let name = parse_name(&inputs.config, &request.name)?;

@@ -2,15 +2,21 @@
 //! once; what cannot be published is said. Each command may be repeated: it publishes what an earlier run could not.
 
 mod add;
+mod archive;
 mod bind;
 mod existing;
 mod expire;
 mod groups;
+mod leftovers;
 mod lock;
+mod lock_many;
 mod pin;
 mod remove;
 mod rename;
+mod sessions;
 mod show;
+mod subids;
+mod sweep;
 mod uids;
 
 use super::{profile, proof};
@@ -18,7 +24,7 @@ use crate::cli::User;
 use crate::failure::Failure;
 use crate::output::{actor, changed, say, warn};
 use pam_oauth2::login::{LOCAL_PROFILE, Machine};
-use shared::clock::{Clock, SystemClock};
+use shared::clock::{Clock, Day, SystemClock};
 use shared::config::Config;
 use shared::store::{By, Person, RosterError, Store};
 use shared::types::LoginName;
@@ -26,13 +32,14 @@ use std::path::Path;
 
 pub(super) fn run(machine: &Machine, command: User) -> Result<(), Failure> {
     match command {
-        User::List => show::list(machine),
+        User::List { state, group } => show::list(machine, state, group.as_deref()),
         User::Show { name } => show::show(machine, &name),
         User::Add(request) => add::run(machine, &request),
-        User::Lock { name } => lock::lock(machine, &name),
+        User::Lock(request) => lock_many::run(machine, &request),
         User::Unlock { name } => lock::unlock(machine, &name),
         User::Expire { name, date } => expire::run(machine, &name, date.0),
-        User::Remove { name } => remove::run(machine, &name),
+        User::Remove { name, purge, archive } => remove::run(machine, &name, purge, archive.as_deref()),
+        User::Sweep => sweep::run(machine),
         User::Rename { old, new, reuse_name } => rename::run(machine, &old, &new, reuse_name),
         User::Bind { name, issuer, subject, force } => bind::run(machine, &name, &issuer, &subject, force),
         User::Pin { name, uid, force } => pin::run(machine, &name, uid, force),
@@ -101,10 +108,18 @@ impl<'a> Change<'a> {
 
     /// Nothing to do; what an earlier run could not publish is published.
     fn no_change(&self, sentence: &str) -> Result<(), Failure> {
-        super::publish_now(self.machine)?;
-        say(&format!("no change: {sentence}"));
+        if super::publish_missing(self.machine)? {
+            say(&format!("{sentence}; and now that is published too"));
+        } else {
+            say(&format!("no change: {sentence}"));
+        }
         Ok(())
     }
+}
+
+/// What shuts a person out, or how far they have come, in a word.
+pub(super) fn state_of(person: &Person, config: Option<&Config>, today: Day) -> &'static str {
+    config.and_then(|config| sweep::why(person, config, today)).unwrap_or(person.state.as_str())
 }
 
 /// A name of somebody known: what is no login name is nobody's.

@@ -1,0 +1,108 @@
+//! What of a person stays on the machine after their removal: files that carry their name or their number.
+
+use super::sessions::{self, Owner};
+use super::subids;
+use crate::failure::Failure;
+use pam_oauth2::Commands;
+use pam_oauth2::home::RunCommand;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Debian's and Enterprise Linux's.
+const CRONTABS: [&str; 2] = ["/var/spool/cron/crontabs", "/var/spool/cron"];
+const MAIL: [&str; 2] = ["/var/mail", "/var/spool/mail"];
+
+/// What is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Leftovers {
+    pub(super) home: Option<String>,
+    pub(super) crontabs: Vec<PathBuf>,
+    pub(super) mail: Vec<PathBuf>,
+    pub(super) at_jobs: Vec<String>,
+    pub(super) linger: bool,
+    pub(super) processes: usize,
+    /// Lines of /etc/subuid and /etc/subgid.
+    pub(super) subordinate_ids: Vec<String>,
+    /// Groups of /etc/group that list the name.
+    pub(super) groups: Vec<String>,
+}
+
+impl Leftovers {
+    pub(super) fn find(owner: &Owner<'_>, home: &str) -> Result<Self, Failure> {
+        Ok(Self {
+            home: std::fs::symlink_metadata(home).is_ok().then(|| home.to_owned()),
+            crontabs: files(&CRONTABS, owner.name),
+            mail: files(&MAIL, owner.name),
+            at_jobs: sessions::at_jobs_of(owner)?,
+            linger: sessions::lingers(owner.name),
+            processes: if crate::image::is_image() {
+                0
+            } else {
+                sessions::processes_of(owner.uid.get()).len()
+            },
+            subordinate_ids: subids::lines_of(owner.name)?,
+            groups: groups_of(owner.name),
+        })
+    }
+
+    /// One line each, for a reader.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let path = |path: &PathBuf| path.display().to_string();
+        lines.extend(self.home.iter().map(|home| format!("home directory {home}")));
+        lines.extend(self.crontabs.iter().map(|file| format!("crontab {}", path(file))));
+        lines.extend(self.mail.iter().map(|file| format!("mail {}", path(file))));
+        lines.extend(self.at_jobs.iter().map(|job| format!("at job {job}")));
+        lines.extend(self.linger.then(|| "lingering (loginctl)".to_owned()));
+        lines.extend((self.processes > 0).then(|| format!("{} process(es)", self.processes)));
+        lines.extend(self.subordinate_ids.iter().map(|line| format!("subordinate ids {line}")));
+        lines.extend(self.groups.iter().map(|group| format!("a place in the group {group} of /etc/group")));
+        lines
+    }
+
+    /// Is there anything but the home directory?
+    pub(super) fn can_be_purged(&self) -> bool {
+        let without_home = Self { home: None, ..self.clone() };
+        without_home != Self::default()
+    }
+
+    /// Takes everything away but the home directory. Returns what it was.
+    pub(super) fn purge(&self, owner: &Owner<'_>) -> Result<Vec<String>, Failure> {
+        for file in self.crontabs.iter().chain(&self.mail) {
+            // A link is removed as a link.
+            std::fs::remove_file(file)
+                .map_err(|error| Failure::Other(format!("{}: {error}", file.display())))?;
+        }
+        subids::remove(owner.name)?;
+        for group in &self.groups {
+            let gpasswd = sessions::tool("gpasswd")
+                .ok_or_else(|| Failure::Other("gpasswd is not installed: edit /etc/group by hand".into()))?;
+            Commands
+                .run(&gpasswd, &["-d", owner.name, group])
+                .map_err(|error| Failure::Other(error.to_string()))?;
+        }
+        Ok(Self { home: None, ..self.clone() }.lines())
+    }
+}
+
+/// The file of this name in the first of two directories that has it; they may be links to each other.
+fn files(directories: &[&str], name: &str) -> Vec<PathBuf> {
+    let paths = directories.iter().map(|directory| Path::new(directory).join(name));
+    let is_file = |path: &PathBuf| std::fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_dir());
+    let mut found: Vec<PathBuf> = paths.filter(is_file).collect();
+    let real = |path: &PathBuf| path.parent().and_then(|parent| parent.canonicalize().ok());
+    found.dedup_by_key(|path| real(path));
+    found
+}
+
+/// Groups of /etc/group with this name in their member lists.
+fn groups_of(name: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(shared::paths::GROUP).unwrap_or_default();
+    let group = |line: &str| {
+        let mut fields = line.split(':');
+        let group = fields.next()?.to_owned();
+        let members = fields.nth(2)?;
+        members.split(',').any(|member| member == name).then_some(group)
+    };
+    text.lines().filter_map(group).collect()
+}
