@@ -9,13 +9,16 @@ PREFIX ?= /usr
 LIBDIR ?= $(PREFIX)/lib$(if $(MULTIARCH),/$(MULTIARCH),64)
 # The directory that libpam searches is the one that holds pam_permit.so.
 PAMDIR ?= $(LIBDIR)/security
+SYSCONFDIR ?= /etc
 TARGET ?= target/release
 BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/vendor-completions
 FISH_COMPLETIONS ?= $(PREFIX)/share/fish/vendor_completions.d
 DESTDIR ?=
+# A package build strips by itself, and keeps what it took away.
+STRIP ?= -s
 
-.PHONY: all build demo demo-shell test check unit setup install clean
+.PHONY: all build demo demo-shell test check unit setup install deb clean
 
 all: build
 
@@ -28,6 +31,9 @@ NSS_PROFILE = --config 'profile.release.lto="fat"' --config 'profile.release.opt
 	--config 'profile.release.package.shared.opt-level=2' \
 	--config 'build.rustflags=["--remap-path-prefix=$(CARGO_HOME)=cargo"]'
 
+# For the C of the cryptography and of SQLite; the same in every build, so that a package build builds nothing twice.
+build: export CFLAGS := -O2 -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2
+build: export CXXFLAGS := $(CFLAGS)
 build:
 	$(CARGO) rustc --release --locked -p nss_oauth2 --crate-type cdylib $(NSS_PROFILE)
 	$(CARGO) build --release --locked -p pam_oauth2
@@ -53,7 +59,7 @@ unit:
 	$(CARGO) test --locked -p nss_oauth2
 	$(CARGO) test --locked -p shared -p pam_oauth2 -p oauth2ctl
 
-test: setup check unit
+test: setup check unit deb
 	tests/abi/run
 	tests/run
 
@@ -63,16 +69,23 @@ install:
 	install -d $(DESTDIR)$(PAMDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PREFIX)/sbin
 	install -d $(DESTDIR)$(PREFIX)/share/pam-configs $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	install -d $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
-	install -m 0644 -s $(TARGET)/libpam_oauth2.so $(DESTDIR)$(PAMDIR)/.pam_oauth2_device.so.new
+	install -m 0644 $(STRIP) $(TARGET)/libpam_oauth2.so $(DESTDIR)$(PAMDIR)/.pam_oauth2_device.so.new
 	mv -f $(DESTDIR)$(PAMDIR)/.pam_oauth2_device.so.new $(DESTDIR)$(PAMDIR)/pam_oauth2_device.so
 	ln -sfn pam_oauth2_device.so $(DESTDIR)$(PAMDIR)/pam_oauth2.so
-	install -m 0644 -s $(TARGET)/libnss_oauth2.so $(DESTDIR)$(LIBDIR)/.libnss_oauth2.so.2.new
+	install -m 0644 $(STRIP) $(TARGET)/libnss_oauth2.so $(DESTDIR)$(LIBDIR)/.libnss_oauth2.so.2.new
 	mv -f $(DESTDIR)$(LIBDIR)/.libnss_oauth2.so.2.new $(DESTDIR)$(LIBDIR)/libnss_oauth2.so.2
-	install -m 0755 -s $(TARGET)/oauth2ctl $(DESTDIR)$(PREFIX)/sbin/oauth2ctl
+	install -m 0755 $(STRIP) $(TARGET)/oauth2ctl $(DESTDIR)$(PREFIX)/sbin/oauth2ctl
 	install -m 0644 debian/pam-configs/oauth2 debian/pam-configs/oauth2-local $(DESTDIR)$(PREFIX)/share/pam-configs/
 	install -m 0644 debian/pam-oauth2.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/pam-oauth2.conf
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 0644 systemd/oauth2-user-sweep.service systemd/oauth2-user-sweep.timer $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	install -d $(DESTDIR)$(PREFIX)/share/oauth2 $(DESTDIR)$(PREFIX)/share/doc/pam-oauth2/examples
+	install -m 0755 nss_oauth2/nsswitch/nsswitch-edit $(DESTDIR)$(PREFIX)/share/oauth2/
+	install -m 0644 nss_oauth2/nsswitch/nsswitch.awk $(DESTDIR)$(PREFIX)/share/oauth2/
+	install -m 0644 examples/*.json $(DESTDIR)$(PREFIX)/share/doc/pam-oauth2/examples/
+	install -d $(DESTDIR)$(SYSCONFDIR)/fail2ban/filter.d $(DESTDIR)$(SYSCONFDIR)/apparmor.d/abstractions/nameservice.d
+	install -m 0644 pam_oauth2/fail2ban/pam-oauth2.conf $(DESTDIR)$(SYSCONFDIR)/fail2ban/filter.d/
+	install -m 0644 nss_oauth2/apparmor/oauth2 $(DESTDIR)$(SYSCONFDIR)/apparmor.d/abstractions/nameservice.d/
 	install -m 0644 man/config.json.5 $(DESTDIR)$(PREFIX)/share/man/man5/pam_oauth2_device.json.5
 	install -m 0644 man/pam_oauth2_device.8 man/nss_oauth2.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	$(TARGET)/oauth2ctl --quiet man $(DESTDIR)$(PREFIX)/share/man/man8
@@ -82,6 +95,12 @@ install:
 	$(TARGET)/oauth2ctl completion fish > $(DESTDIR)$(FISH_COMPLETIONS)/oauth2ctl.fish
 	chmod 0644 $(DESTDIR)$(BASH_COMPLETIONS)/oauth2ctl $(DESTDIR)$(ZSH_COMPLETIONS)/_oauth2ctl \
 		$(DESTDIR)$(FISH_COMPLETIONS)/oauth2ctl.fish
+
+# Debian packages, for the release this runs on and later ones, into dist/.
+deb:
+	dpkg-buildpackage --build=binary --no-sign --no-check-builddeps
+	mkdir -p dist
+	mv ../libpam-oauth2*_* ../libnss-oauth2*_* ../oauth2ctl*_* ../pam-oauth2_*.buildinfo ../pam-oauth2_*.changes dist/
 
 clean:
 	$(CARGO) clean

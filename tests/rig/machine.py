@@ -14,7 +14,8 @@ class Machine:
     """`config=None` leaves the product unconfigured; `provider=None` starts no provider.
 
     With `enabled` the administrator has said `oauth2ctl enable sshd`; without `switched_on` not even
-    the PAM profile and the word in nsswitch.conf are there.
+    the PAM profile and the word in nsswitch.conf are there. `installed` is True for `make install`,
+    "packages" for the Debian packages, False for a machine without the product.
     """
 
     provider_type = Provider
@@ -25,9 +26,7 @@ class Machine:
 
     def __init__(self, release, config=product.ID_TOKEN, enabled=True, provider=(), sshd=(),
                  installed=True, own_network=True, switched_on=True):
-        installation = product.product_layer if switched_on else product.files_layer
-        layer = installation(release) if installed else product.bare_layer(release)
-        self.sandbox = Sandbox(release, layers=_below(layer, release, installed),
+        self.sandbox = Sandbox(release, layers=_layers(release, installed, switched_on),
                                own_network=own_network)
         self.provider = None
         Machine.alive.append(self)
@@ -95,8 +94,13 @@ class Machine:
         return Traces(self.sandbox, self._idle)
 
 
-def _below(layer, release, installed):
-    return [layer, product.bare_layer(release)] if installed else [layer]
+def _layers(release, installed, switched_on):
+    bare = product.bare_layer(release)
+    if not installed:
+        return [bare]
+    if installed == "packages":
+        return [product.packages_layer(release), bare]
+    return [(product.product_layer if switched_on else product.files_layer)(release), bare]
 
 
 class Watch:

@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -19,6 +20,7 @@ STATE = "/var/lib/pam_oauth2_device"
 STORE = f"{STATE}/private/store.db"
 PARAMETERS = f"{STATE}/private/first-login"
 PUBLISHED = f"{STATE}/nss.db"
+PACKAGES = ("libpam-oauth2", "libnss-oauth2", "oauth2ctl")
 MODULE = "/usr/lib/x86_64-linux-gnu/security/pam_oauth2_device.so"
 
 LOCAL_PASSWORD = "local-Secret-1"
@@ -82,6 +84,35 @@ def files_layer(release):
     sandbox = Sandbox(release, layers=[bare_layer(release)])
     install(sandbox, switched_on=False)
     return sandbox.freeze()
+
+
+@functools.cache
+def packages_layer(release):
+    """The layer with the packages of `make deb` installed by apt, but not configured."""
+    sandbox = Sandbox(release, layers=[bare_layer(release)])
+    install_packages(sandbox)
+    return sandbox.freeze()
+
+
+def packages(version=None):
+    """The newest packages in dist/, or those of a version."""
+    found = [REPOSITORY.glob(f"dist/{name}_{version or '*'}_*.deb") for name in PACKAGES]
+    newest = [max(some, key=lambda path: path.stat().st_mtime, default=None) for some in map(list, found)]
+    if None in newest:
+        raise AssertionError("packages are missing in dist/: run `make deb`")
+    return newest
+
+
+def install_packages(sandbox, debs=None, options=""):
+    """`apt-get install` as a script runs it: no terminal, no question, no network."""
+    place = sandbox.path("/srv/packages")
+    place.mkdir(exist_ok=True)
+    names = []
+    for deb in debs or packages():
+        shutil.copy(deb, place)
+        names.append(f"/srv/packages/{deb.name}")
+    return sandbox.run(f"apt-get install -y --no-install-recommends {options} {' '.join(names)}",
+                       timeout=300)
 
 
 def install(sandbox, switched_on=True):

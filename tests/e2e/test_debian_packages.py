@@ -1,0 +1,181 @@
+"""The Debian packages: installed, upgraded, removed and purged, with people at work meanwhile."""
+
+import subprocess
+
+import pytest
+
+from rig import local_people, product, texts
+from rig.machine import Machine
+from rig.namespaces import workspace
+
+KEPT = ("/etc/pam.d", "/etc/nsswitch.conf", "/etc/ssh")
+NEWER = "0.1.0+1"
+
+
+def digests(sandbox, *places):
+    """{file: digest} of everything below some directories."""
+    lines = sandbox.output(["find", *places, "-type", "f", "-exec", "sha256sum", "{}", "+"]).splitlines()
+    return {line.split("  ", 1)[1]: line.split("  ", 1)[0] for line in lines}
+
+
+def apt(sandbox, *arguments):
+    return sandbox.run(["apt-get", "-y", *arguments], timeout=300)
+
+
+def set_up(machine):
+    """As an administrator would: configuration, store, proof."""
+    product.configure(machine.sandbox, product.ID_TOKEN, machine.provider.ca)
+    product.enable(machine.sandbox)
+
+
+@pytest.fixture(scope="module")
+def newer():
+    """The same packages under a higher version, as an upgrade brings them."""
+    made = []
+    for deb in product.packages():
+        tree = workspace() / f"{deb.name}.tree"
+        subprocess.run(["dpkg-deb", "-R", deb, tree], check=True)
+        control = tree / "DEBIAN/control"
+        lines = control.read_text().replace("(= 0.1.0)", f"(= {NEWER})").splitlines()
+        lines = [f"Version: {NEWER}" if line.startswith("Version:") else line for line in lines]
+        control.write_text("\n".join(lines) + "\n")
+        name = workspace() / deb.name.replace("_0.1.0_", f"_{NEWER}_")
+        subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, name], check=True, stdout=subprocess.PIPE)
+        made.append(name)
+    return made
+
+
+def test_installed_and_not_configured_it_changes_nothing_for_anybody(release):
+    with Machine(release, config=None, enabled=False, installed="packages") as machine:
+        assert local_people.broken_ways_in(machine) == {}
+        assert machine.person.try_everything("stranger") == 255
+        assert machine.sandbox.output("grep -c pam_oauth2_device /etc/pam.d/common-auth") == "1"
+        assert "files oauth2" in machine.sandbox.read("/etc/nsswitch.conf")
+
+
+def test_a_stranger_logs_in_and_local_people_as_before(release):
+    with Machine(release, config=None, enabled=False, installed="packages") as machine:
+        set_up(machine)
+        ended = machine.person.first_login("ann", command="id -un")
+        assert (ended.status, ended.output.strip()) == (0, "ann"), ended.screen
+        assert local_people.broken_ways_in(machine) == {}
+
+
+def test_a_purge_leaves_etc_as_it_was_and_the_ids_in_a_backup(release):
+    include = {"Include": "/etc/ssh/sshd_config.d/*.conf"}
+    with Machine(release, config=None, enabled=False, installed=False, sshd=include) as machine:
+        sandbox = machine.sandbox
+        before = digests(sandbox, *KEPT)
+        product.install_packages(sandbox)
+        set_up(machine)
+        sandbox.run("oauth2ctl enable sshd")
+        assert sandbox.path("/etc/ssh/sshd_config.d/20-oauth2.conf").exists()
+        assert machine.person.first_login("ann").status == 0
+        uid = machine.uid_of("ann")
+        apt(sandbox, "purge", *product.PACKAGES)
+        assert digests(sandbox, *KEPT) == before
+        assert not sandbox.path(product.STATE).exists() and not sandbox.path(product.CONFIG_DIR).exists()
+        backup = sandbox.output("ls /var/backups/pam_oauth2.*")
+        assert sandbox.succeeds(f"grep -aq {uid} {backup} || sqlite3 {backup} 'select uid from identity' | grep -q {uid}")
+        assert sandbox.output(f"stat -c %a {backup}") == "600"
+        assert local_people.broken_ways_in(machine) == {}
+
+
+def test_removed_and_installed_again_everybody_has_their_uid(release):
+    with Machine(release, config=None, enabled=False, installed="packages") as machine:
+        set_up(machine)
+        sandbox = machine.sandbox
+        assert machine.person.first_login("ann").status == 0
+        entry = machine.resolves("ann")
+        apt(sandbox, "remove", *product.PACKAGES)
+        assert machine.resolves("ann") is None
+        assert not sandbox.succeeds("grep -rq oauth2 /etc/pam.d /etc/nsswitch.conf")
+        assert local_people.broken_ways_in(machine) == {}
+        product.install_packages(sandbox)
+        assert machine.resolves("ann") == entry
+        assert machine.person.login_again("ann").status == 0
+
+
+def test_an_upgrade_in_mid_login_ends_in_success(release, newer):
+    with Machine(release, config=None, enabled=False, installed="packages") as machine:
+        set_up(machine)
+        with machine.person.ssh("ann", "id -un") as terminal:
+            prompt = machine.person.read_prompt(terminal)
+            product.install_packages(machine.sandbox, newer)
+            machine.person.approve(prompt, "ann")
+            ended = machine.person.finish(terminal)
+        assert (ended.status, ended.output.strip()) == (0, "ann"), ended.screen
+        assert machine.person.login_again("ann").status == 0
+
+
+def test_after_a_downgrade_known_people_log_in(machine_with_packages, newer):
+    machine = machine_with_packages
+    assert machine.person.first_login("bea").status == 0
+    product.install_packages(machine.sandbox, newer)
+    product.install_packages(machine.sandbox, options="--allow-downgrades")
+    assert machine.person.login_again("bea").status == 0
+
+
+def test_a_process_with_the_module_of_before_reads_what_is_published_after(machine_with_packages, newer):
+    machine = machine_with_packages
+    ask = "import pwd, sys\nfor line in sys.stdin:\n try: print(pwd.getpwnam(line.strip()).pw_uid, flush=True)\n" \
+          " except KeyError: print('-', flush=True)"
+    old = machine.sandbox.popen(["python3", "-c", ask], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def asked(name):
+        old.stdin.write(name + "\n")
+        old.stdin.flush()
+        return old.stdout.readline().strip()
+
+    assert asked("cleo") == "-"
+    product.install_packages(machine.sandbox, newer)
+    assert machine.person.first_login("cleo").status == 0
+    assert asked("cleo") == str(machine.uid_of("cleo"))
+    old.stdin.close()
+    old.wait()
+    product.install_packages(machine.sandbox, options="--allow-downgrades")
+
+
+def test_what_an_administrator_took_out_of_nsswitch_conf_stays_out(machine_with_packages, newer):
+    sandbox = machine_with_packages.sandbox
+    before = sandbox.read("/etc/nsswitch.conf")
+    sandbox.write("/etc/nsswitch.conf", before.replace(" oauth2", ""))
+    product.install_packages(sandbox, newer)
+    assert "oauth2" not in sandbox.read("/etc/nsswitch.conf")
+    product.install_packages(sandbox, options="--allow-downgrades")
+    sandbox.write("/etc/nsswitch.conf", before)
+
+
+def test_a_common_auth_edited_by_hand_is_left_alone():
+    with Machine("bookworm", config=None, enabled=False, installed=False) as machine:
+        path = "/etc/pam.d/common-auth"
+        edited = machine.sandbox.read(path).replace("# here are the per-package modules", "# ours\n# here are")
+        edited = edited.replace("pam_unix.so nullok", "pam_unix.so")
+        machine.sandbox.write(path, edited)
+        product.install_packages(machine.sandbox)
+        assert machine.sandbox.read(path) == edited
+        assert local_people.broken_ways_in(machine) == {}
+
+
+def test_in_a_container_the_name_service_package_is_enough(machine_with_packages):
+    machine = machine_with_packages
+    assert machine.person.first_login("dora").status == 0
+    with Machine("trixie", config=None, enabled=False, installed=False, provider=None) as container:
+        [nss] = [deb for deb in product.packages() if "libnss" in deb.name]
+        product.install_packages(container.sandbox, [nss])
+        subprocess.run(["cp", "-a", machine.sandbox.path(product.PUBLISHED),
+                        container.sandbox.path(product.PUBLISHED)], check=True)
+        assert container.resolves("dora") == machine.resolves("dora")
+
+
+@pytest.fixture(scope="module")
+def machine_with_packages():
+    with Machine("bookworm", config=None, enabled=False, installed="packages") as machine:
+        set_up(machine)
+        yield machine
+
+
+def test_lintian_has_nothing_to_say():
+    done = subprocess.run(["lintian", "--fail-on", "error,warning", "--allow-root", *product.packages()],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
