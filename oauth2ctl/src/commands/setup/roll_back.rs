@@ -14,7 +14,7 @@ use shared::store::Store;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -188,9 +188,14 @@ fn remove_store(machine: &Machine) -> Result<(), Failure> {
         warn(&format!("{} knows people already, and stays", places.store.display()));
         return Ok(());
     }
-    let mut journal = places.store.clone().into_os_string();
-    journal.push("-journal");
-    for file in [places.nss_db.as_path(), &places.lock, &places.store, Path::new(&journal)] {
+    let beside = |path: &Path, ending: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    };
+    // What SQLite and a publication leave beside their files when they are killed.
+    let (journal, half) = (beside(&places.store, "-journal"), beside(&places.nss_db, ".new"));
+    for file in [&places.nss_db, &half, &places.lock, &places.store, &journal] {
         match std::fs::remove_file(file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Failure::Other(format!("{}: {error}", file.display())));
