@@ -190,8 +190,8 @@ pub fn decide(claims: &Claims, held: &Account, grounds: &Grounds<'_>) -> Result<
 #[must_use]
 pub fn revokes(why: &LoginError, claims: &Claims, held: &Account, grounds: &Grounds<'_>) -> bool {
     let whom = Whom { name: &held.name, uid: held.uid, issuer: &claims.issuer, subject: &claims.subject };
-    let lacks_groups = matches!(why, LoginError::Policy(denied) if denied.lacks_groups());
-    lacks_groups && grounds.store.is_bound(whom).unwrap_or(false)
+    let takes_away = matches!(why, LoginError::Policy(denied) if takes_keys_away(denied, held, grounds));
+    takes_away && grounds.store.is_bound(whom).unwrap_or(false)
 }
 
 /// A rule, and whether it lets the person in.
@@ -295,7 +295,7 @@ fn home_is_their_own(case: &Case<'_>) -> Result<(), LoginError> {
 
 /// The policy said no. To whom? Only a person's own sign-in says anything about the person.
 fn refusal(claims: VerifiedClaims, held: &Account, grounds: &Grounds<'_>, why: Denied) -> Refusal {
-    if !why.lacks_groups() {
+    if !takes_keys_away(&why, held, grounds) {
         return why.into();
     }
     let revoked = Revoked { claims, account: held.clone(), why };
@@ -304,6 +304,14 @@ fn refusal(claims: VerifiedClaims, held: &Account, grounds: &Grounds<'_>, why: D
         Ok(false) => revoked.why.into(),
         Err(error) => error.into(),
     }
+}
+
+/// Is it for want of a group? A provider that says nothing about groups at all may be one whose registration was changed:
+/// that must not shut the accounts of the machine's own people, its administrators among them.
+fn takes_keys_away(why: &Denied, held: &Account, grounds: &Grounds<'_>) -> bool {
+    let is_of_others =
+        grounds.origin == Origin::Existing && !grounds.config.accounts.uid_range.contains(held.uid.get());
+    why.lacks_groups() && !(is_of_others && matches!(why, Denied::NoGroups { .. }))
 }
 
 /// A mapped group with its gid; `Err` if the gid is somebody else's. A group on record has its own.

@@ -12,6 +12,7 @@ mod trial;
 pub use account::account;
 pub use auth::{Admission, LOCAL_PROFILE, Login, authenticate, https, settings};
 pub use explain::{Explanation, Phases, SignedIn, explain, phases};
+pub(crate) use resident::has_no_password;
 pub use session::{open_session, setcred};
 pub use trial::ask_for_code;
 

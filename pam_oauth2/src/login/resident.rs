@@ -9,6 +9,7 @@ use shared::etc::LocalNames;
 use shared::identity::account::Account;
 use shared::identity::admissible::is_reserved;
 use shared::identity::privileged::is_privileged;
+use shared::prospective::exists;
 use shared::types::{FIRST_ID, Gid, LoginName, Uid};
 
 /// What /etc/passwd makes of a name.
@@ -59,6 +60,8 @@ fn is_unfinished(machine: &Machine, name: &str, passwd: &[u8]) -> bool {
     let Account { uid, gid, gecos, home, shell, .. } = &account;
     let expected = format!("{name}:x:{uid}:{gid}:{gecos}:{home}:{shell}");
     lines_of(passwd, name).eq([expected.as_bytes()])
+        // Whatever `adopt_homes` says: an account with a home may be one that somebody has used, forgotten by the store.
+        && !exists(home, None)
         && std::fs::read(&machine.shadow).is_ok_and(|shadow| has_no_password(&shadow, name))
         && machine.load_config().is_ok_and(|loaded| loaded.config.provisioning == Provisioning::Useradd)
 }
@@ -84,7 +87,7 @@ fn lines_of<'a>(text: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]>
 
 /// As useradd(8) leaves it: `!`, or `!!` on Enterprise Linux; no line where it was killed before. With a password the
 /// account has become somebody's.
-fn has_no_password(shadow: &[u8], name: &str) -> bool {
+pub(crate) fn has_no_password(shadow: &[u8], name: &str) -> bool {
     let mut passwords = lines_of(shadow, name).map(|line| line.split(|byte| *byte == b':').nth(1));
     matches!((passwords.next(), passwords.next()), (None | Some(Some(b"!" | b"!!")), None))
 }

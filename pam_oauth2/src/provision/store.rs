@@ -58,10 +58,10 @@ impl Provisioner for StoreProvisioner<'_> {
 
     fn revoke(&mut self, revoked: &Revoked) -> Result<bool, LoginError> {
         let now = self.clock.unix_seconds();
-        Store::open(self.places)?.revoke(revoked.whom(), &revoked.why().to_string(), now)?;
+        let written = Store::open(self.places)?.revoke(revoked.whom(), &revoked.why().to_string(), now)?;
         // Also where it was recorded before: that publication may have failed.
         publish(self.places, self.load, Want::UpToDate, self.clock)?;
-        Ok(true)
+        Ok(written)
     }
 }
 

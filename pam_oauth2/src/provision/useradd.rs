@@ -12,8 +12,9 @@ pub use tools::Tools;
 
 use super::store::StoreProvisioner;
 use super::{Provisioned, Provisioner};
-use crate::admission::{Admitted, Revoked};
+use crate::admission::{Admitted, Origin, Revoked};
 use crate::home::RunCommand;
+use crate::login::has_no_password;
 use crate::outcome::LoginError;
 use shared::config::Config;
 use shared::etc::LocalNames;
@@ -51,10 +52,10 @@ impl Provisioner for UseraddProvisioner<'_> {
     ) -> Result<Provisioned, LoginError> {
         let account = admitted.account();
         if admitted.known().is_some() {
-            let was_revoked =
-                self.is_there(account)? && self.row(account)?.is_some_and(|person| person.revoked);
+            let is_local = self.is_there(account)?;
             let mut provisioned = self.store.provision(admitted, config, deadline)?;
-            if was_revoked {
+            // Somebody who was shut out, or whose last return was cut short before their account was opened again.
+            if is_local && self.has_day_of_ours(account) {
                 provisioned.warnings.extend(self.settle(account, config, deadline)?);
             }
             return Ok(provisioned);
@@ -69,7 +70,8 @@ impl Provisioner for UseraddProvisioner<'_> {
             .map_err(|error| LoginError::Useradd { command: "lock", detail: error.to_string() })?;
         let has_row = self.row(account)?.is_some();
         if self.is_there(account)? {
-            if has_row || self.is_complete(account)? {
+            // Accounts of others are whole as they are, whatever their group.
+            if has_row || admitted.origin() == Origin::Existing || self.is_complete(account)? {
                 return self.take_over(tools, admitted, config);
             }
             self.clear(tools, account)?;
@@ -84,12 +86,13 @@ impl Provisioner for UseraddProvisioner<'_> {
     }
 
     fn revoke(&mut self, revoked: &Revoked) -> Result<bool, LoginError> {
-        let written = self.store.revoke(revoked)?;
+        // The account's own expiry is for the case that nothing can be published.
+        let outcome = self.store.revoke(revoked);
         let config = (self.store.load)()?.config;
         let deadline = self.store.clock.monotonic().saturating_add(REVOCATION);
         let unsettled = self.settle(revoked.account(), &config, deadline)?;
         unsettled.into_iter().for_each(|warning| log::warn!("{warning}"));
-        Ok(written)
+        outcome
     }
 }
 
@@ -126,6 +129,11 @@ impl UseraddProvisioner<'_> {
         Ok(provisioned)
     }
 
+    /// Does a day of ours stand in shadow, or may one? What cannot be read is settled, which says what is wrong.
+    fn has_day_of_ours(&self, account: &Account) -> bool {
+        expiry::has_day_of_ours(self.store.places, account.uid.get()).unwrap_or(true)
+    }
+
     /// Did useradd(8) come to its end? It writes shadow and group after passwd.
     fn is_complete(&self, account: &Account) -> Result<bool, LoginError> {
         let has_shadow =
@@ -134,8 +142,12 @@ impl UseraddProvisioner<'_> {
     }
 
     /// Takes away what a useradd(8) that was killed has left of an account, so that it can be made whole: nobody has ever
-    /// had it.
+    /// had it. Whoever has given it a password meanwhile has made it theirs.
     fn clear(&self, tools: Tools<'_>, account: &Account) -> Result<(), LoginError> {
+        let shadow = std::fs::read(self.shadow).map_err(LoginError::Etc)?;
+        if !has_no_password(&shadow, account.name.as_str()) {
+            return Err(LoginError::IdentityChanged);
+        }
         let outcome = tools.userdel(&account.name);
         if self.is_there(account)? {
             let detail = format!("half an account is left ({})", tools::reason(outcome.err().as_ref()));

@@ -90,6 +90,16 @@ fn an_administrator_changes_people_only_after_the_migration() {
 }
 
 #[test]
+fn a_store_that_was_opened_before_its_migration_changes_nobody_after_it() {
+    for m in earlier() {
+        let mut store = Store::open(&m.places).unwrap();
+        migrate(&m).unwrap();
+        let outcome = store.lock(&name("ann"), By { actor: "root", now: 1 });
+        assert!(matches!(outcome, Err(RosterError::Store(StoreError::NotMigrated { .. }))), "{outcome:?}");
+    }
+}
+
+#[test]
 fn a_migration_keeps_everybody_and_leaves_a_copy_of_the_old_store_that_only_its_owner_reads() {
     for m in earlier() {
         let old = version(&m.places.store);

@@ -64,7 +64,9 @@ pub(super) fn check(connection: &Connection) -> Result<(), StoreError> {
 
 /// May an administrator change people? An older schema could not hold all of it.
 pub(super) fn check_current(connection: &Connection) -> Result<(), StoreError> {
-    let found = version(connection)?;
+    // That of the bridge: if the store was migrated since, this connection still has its own empty tables.
+    let found: i64 = connection.query_row("PRAGMA temp.user_version", [], |row| row.get(0))?;
+    let found = usize::try_from(found).map_err(|_| StoreError::Damaged("user_version"))?;
     if found < VERSION { Err(StoreError::NotMigrated { found, needed: VERSION }) } else { Ok(()) }
 }
 
@@ -79,7 +81,7 @@ pub(super) fn bridge(connection: &Connection) -> Result<(), StoreError> {
     };
     let columns: Vec<_> = COLUMNS.iter().map(column).collect();
     let view = format!("CREATE TEMP VIEW person AS SELECT {} FROM main.identity", columns.join(", "));
-    connection.execute_batch(&view)?;
+    connection.execute_batch(&format!("PRAGMA temp.user_version = {version}; {view}"))?;
     for (table, columns, _) in LATER_TABLES.iter().filter(|(_, _, since)| version < *since) {
         connection.execute_batch(&format!("CREATE TEMP TABLE {table}({columns})"))?;
     }

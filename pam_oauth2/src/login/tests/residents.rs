@@ -51,6 +51,21 @@ fn a_user_of_the_machine_signs_in_under_the_account_they_have() {
 }
 
 #[test]
+fn a_provider_that_says_nothing_about_groups_takes_no_way_in_from_people_of_the_machine() {
+    let stage = Stage::new(r#", "local_users": "allow", "allowed_groups": ["s"]"#);
+    let dora = resident(&stage, "dora", 1001);
+    sign_in_as(&stage, &dora, "s1").unwrap();
+    let refused = |groups: &[&str], expected: &str| {
+        let script = approved(claims("dora", "s1", groups));
+        assert_eq!(reason(run(&stage, &mut host(&stage, &dora, later_prompts()), &script)), expected);
+    };
+    refused(&[], "no_groups");
+    assert!(matches!(account_of(&stage, &dora), Err(Exit::NotOurs(NotOurs::LocalUser))));
+    refused(&["other"], "not_allowed");
+    assert!(matches!(account_of(&stage, &dora), Err(Exit::Failed(_))), "another group is an answer");
+}
+
+#[test]
 fn an_account_of_the_machine_stays_its_keepers() {
     let stage = Stage::new(ALLOW);
     let dora = resident(&stage, "dora", 1001);

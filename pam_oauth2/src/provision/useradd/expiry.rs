@@ -147,6 +147,11 @@ impl LocalExpiry<'_> {
     }
 }
 
+/// Is a day of ours on record for this uid?
+pub(super) fn has_day_of_ours(places: &Places, uid: u32) -> Result<bool, RecordFileError> {
+    Ok(Record::read(&places.lock.with_file_name(RECORD), places.owner)?.get(uid).is_some())
+}
+
 /// The day of expiry in shadow(5) of a user: `Some(None)` where there is none, `None` where there is no such user. A negative
 /// number is none (shadow(3)).
 pub(super) fn day_in(shadow: &Path, name: &str) -> io::Result<Option<Option<u32>>> {

@@ -56,6 +56,27 @@ fn half_an_account_left_by_a_useradd_that_was_killed_is_made_anew() {
 }
 
 #[test]
+fn an_account_of_others_is_recorded_as_it_is_whatever_its_group_and_its_shadow() {
+    let rig = Rig::new();
+    let line = format!("ann:x:{ID}:100::/home/ann:/bin/sh\n");
+    for group in ["users:x:100:\n", "ann:x:1234:\n", ""] {
+        *rig.etc.borrow_mut() = LocalNames::parse(line.as_bytes(), group.as_bytes());
+        assert!(rig.provision_as("ann", Origin::Existing).is_ok(), "{group}");
+        assert!(rig.has("ann").0);
+        rig.execute("DELETE FROM identity");
+    }
+}
+
+#[test]
+fn half_an_account_that_was_given_a_password_is_somebodys() {
+    let rig = Rig::new();
+    rig.work("useradd", "ann", false);
+    rig.shadow("ann:$6$x$y:20779::::::");
+    assert_eq!(reason(rig.provision("ann")).0, "identity_changed");
+    assert!(rig.has("ann").0);
+}
+
+#[test]
 fn a_group_that_is_there_already_is_used_and_no_other_one() {
     let rig = Rig::new();
     rig.work("groupadd", "ann", false);

@@ -132,6 +132,16 @@ fn whoever_is_removed_is_shut_until_they_have_signed_in_again() {
 }
 
 #[test]
+fn a_return_that_was_cut_short_before_the_account_was_opened_is_brought_to_its_end_by_the_next_sign_in() {
+    let rig = rig("21000");
+    rig.execute("UPDATE identity SET state = 'locked'");
+    assert_eq!((settle(&rig), day(&rig).as_str()), (1, "1"));
+    rig.execute("UPDATE identity SET state = 'confirmed'");
+    rig.expect("usermod --expiredate 21000 -- ann", Act::Prints(""));
+    assert!(!rig.provision("ann").unwrap().first);
+}
+
+#[test]
 fn whom_allowed_users_does_not_name_is_shut_and_opened_again() {
     let rig = rig("");
     let path = rig.dir.path().join("config.json");

@@ -92,6 +92,10 @@ impl Rig {
     }
 
     pub(super) fn provision(&self, name: &str) -> Result<Provisioned, LoginError> {
+        self.provision_as(name, Origin::Ours)
+    }
+
+    pub(super) fn provision_as(&self, name: &str, origin: Origin) -> Result<Provisioned, LoginError> {
         let (config, clock) = (self.config(), SystemClock::new());
         let store = Store::open(&self.places).unwrap();
         let id_is_taken = |_| Ok(false);
@@ -101,7 +105,7 @@ impl Rig {
             local: &nobody,
             store: &store,
             id_is_taken: &id_is_taken,
-            origin: Origin::Ours,
+            origin,
         };
         let admitted = admit(verified(name), &self.account(name), &grounds).unwrap();
         let load = || -> Result<Inputs, PublishError> {
