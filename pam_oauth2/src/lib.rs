@@ -30,6 +30,6 @@ pub use ffi::child::Commands;
 
 /// The machine's name service, for the admin command: the same calls as the module's.
 pub mod name_service {
-    pub use crate::ffi::names::{groups_of, has_id, user_by_name};
+    pub use crate::ffi::names::{groups_of, has_id, user_by_id, user_by_name};
     pub use crate::ffi::resolver::limit_lookups;
 }

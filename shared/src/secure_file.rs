@@ -150,7 +150,12 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), SecureFileErr
 /// # Errors
 /// The system's error with the path.
 pub fn sync_directory_of(path: &Path) -> Result<(), SecureFileError> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
+    // A name alone is one in the working directory.
+    let directory = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => Path::new("/"),
+    };
     File::open(directory)
         .and_then(|directory| directory.sync_all())
         .map_err(|source| SecureFileError::io(directory, source))
@@ -198,6 +203,12 @@ mod tests {
     fn a_file_over_the_limit_is_refused() {
         let (_dir, path) = file(0o600);
         assert!(matches!(read(&path, me(), 4), Err(SecureFileError::TooLarge { limit: 4, .. })));
+    }
+
+    #[test]
+    fn a_name_alone_is_in_the_working_directory() {
+        sync_directory_of(Path::new("f")).unwrap();
+        sync_directory_of(Path::new("/")).unwrap();
     }
 
     #[test]

@@ -90,6 +90,14 @@ def test_a_user_of_the_machine_is_in_the_way(first, second):
     assert "bob" in json.dumps(ask(second, f"ids import {MAP}", 8)["conflicts"])
 
 
+@pytest.mark.parametrize("name, uid", [("localu", 4999), ("gone", 1000)])
+def test_nobody_who_lives_here_was_removed_by_a_map(second, name, uid):
+    entry = {"kind": "removed", "name": name, "uid": uid}
+    second.sandbox.write(MAP, json.dumps({"format": "oauth2-ids-1", "machine": "a", "entries": [entry]}))
+    assert "localu" in json.dumps(ask(second, f"ids import {MAP}", 8)["conflicts"])
+    assert not ask(second, "user sweep")["changed"]
+
+
 def test_somebody_who_was_imported_signs_in_with_the_same_uid():
     config = {**product.ID_TOKEN, "first_login": []}
     with Machine("bookworm", config=config) as machine:
@@ -118,6 +126,12 @@ def test_a_key_is_made_once_and_never_overwritten(second):
     assert key in say(second, "ids new-key", 8), "the configuration names it now"
     second.sandbox.run(f"rm {key}")
     assert ask(second, "ids new-key")["file"] == key, "although the configuration cannot be loaded without it"
+
+
+def test_names_of_files_may_be_relative(first):
+    first.sandbox.run("cd /root && oauth2ctl ids export --output relative.json && oauth2ctl ids diff relative.json")
+    first.sandbox.run(f"cd {product.CONFIG_DIR} && oauth2ctl --config config.json group map g-7 relatives")
+    assert "relatives" in first.sandbox.read(f"{product.CONFIG_DIR}/config.d/50-groups.json")
 
 
 def test_an_export_is_not_written_over_another_file(first):

@@ -59,6 +59,20 @@ def test_lingering_of_somebody_who_is_shut_out_ends(machine):
     assert not machine.sandbox.succeeds("test -e /var/lib/systemd/linger/bea")
 
 
+def test_local_accounts_that_a_sweep_shuts_are_said():
+    with ctl.unconfigured_provider(Machine, {**product.ID_TOKEN, "provisioning": "useradd"}) as machine:
+        ask(machine, "user add uwe")
+        uid = machine.uid_of("uwe")
+        ask(machine, "user lock uwe")
+        # As useradd writes it: it would refuse a name that resolves already.
+        machine.sandbox.run(f"echo 'uwe:x:{uid}:{uid}::/home/uwe:/bin/bash' >>/etc/passwd"
+                            f" && echo 'uwe:x:{uid}:' >>/etc/group && echo 'uwe:!:20000:0:99999:7:::' >>/etc/shadow")
+        swept = ask(machine, "user sweep")
+        assert swept["changed"] and swept["settled"] == ["uwe"]
+        assert not any("no change" in line for line in swept["messages"])
+        assert not ask(machine, "user sweep")["changed"]
+
+
 def test_the_units_are_installed_and_not_enabled(machine):
     for unit in ("oauth2-user-sweep.service", "oauth2-user-sweep.timer"):
         text = machine.sandbox.read(f"/usr/lib/systemd/system/{unit}")

@@ -150,6 +150,35 @@ for job in $(seq 1000 1999); do printf "$job\\tTue Nov 24 12:00:00 2026 a annabe
         machine.sandbox.run("rm -f /usr/bin/atq /usr/bin/atrm /srv/atrm")
 
 
+def test_what_fails_for_one_ends_everything_else_all_the_same(machine):
+    names = ("kaja", "kari")
+    for name in names:
+        ask(machine, f"user add {name}")
+    processes = [sleeper(machine, machine.uid_of(name)) for name in names]
+    machine.sandbox.run("mkdir -p /var/lib/systemd/linger && touch /var/lib/systemd/linger/{kaja,kari}")
+    machine.sandbox.write("/usr/bin/atq", "#!/bin/sh\nexit 3\n", 0o755)
+    config = machine.sandbox.read(product.CONFIG)
+    machine.sandbox.write(product.CONFIG, "{", 0o600)
+    try:
+        answer = ask(machine, "user lock kaja kari --kill", 1)
+        assert [user["state"] for user in answer["users"]] == ["reserved", "reserved"], "that has failed"
+        assert [user["ended"]["processes"] for user in answer["users"]] == [1, 1]
+        assert all(user["ended"]["linger"] for user in answer["users"])
+        assert all(process.wait(10) != 0 for process in processes)
+    finally:
+        machine.sandbox.run("rm /usr/bin/atq")
+        machine.sandbox.write(product.CONFIG, config, 0o600)
+
+
+def test_a_process_that_forks_all_the_time_ends(machine):
+    ask(machine, "user add lars")
+    forker = "import os, signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up', flush=True)\n" \
+             "while True:\n    if os.fork(): os._exit(0)\n    os.setsid()"
+    running(machine, machine.uid_of("lars"), "python3", "-c", forker)
+    assert ask(machine, "user lock lars --kill")["users"][0]["ended"]["killed"] >= 0
+    assert not machine.sandbox.succeeds(f"pgrep -u {machine.uid_of('lars')}")
+
+
 def test_logind_is_asked_where_it_runs(machine):
     ask(machine, "user add jens")
     machine.sandbox.run("mkdir -p /run/systemd/system /var/lib/systemd/linger && touch /var/lib/systemd/linger/jens")
@@ -159,7 +188,7 @@ def test_logind_is_asked_where_it_runs(machine):
     try:
         ask(machine, "user lock jens --kill")
         assert process.wait(10) != 0, "what logind does not end is ended all the same"
-        assert machine.sandbox.read("/srv/loginctl") == f"disable-linger -- jens\nterminate-user {uid}\n"
+        assert machine.sandbox.read("/srv/loginctl") == f"terminate-user {uid}\ndisable-linger -- jens\n"
         assert not machine.sandbox.succeeds("test -e /var/lib/systemd/linger/jens")
     finally:
         machine.sandbox.run("rm -rf /usr/bin/loginctl /srv/loginctl /run/systemd/system")
@@ -246,7 +275,9 @@ def test_an_archived_home_directory_is_in_the_file_and_nowhere_else(machine):
     assert not machine.sandbox.succeeds("test -e /home/mona")
     assert machine.sandbox.succeeds("test -e /srv/precious/kept"), "a link is not followed"
     assert machine.sandbox.output(f"tar -xOf {archive} mona/deep/file") == "treasure"
-    assert not ask(machine, "user remove mona --purge --archive /root")["changed"]
+    assert not ask(machine, "user remove mona --purge")["changed"]
+    again = ask(machine, "user remove mona --archive /root", 4)
+    assert "/home/mona" in again["error"]["message"] and not again["changed"], "there is nothing to archive"
 
 
 @pytest.mark.parametrize("spoil, says", [
@@ -273,13 +304,100 @@ def test_a_full_disk_keeps_the_home_directory_and_leaves_no_half_archive(machine
     machine.sandbox.run("dd if=/dev/zero of=/home/olga/big bs=1k count=64 2>/dev/null")
     machine.sandbox.run("mkdir /srv/small && mount -t tmpfs -o size=16k none /srv/small")
     try:
-        assert "olga is locked" in say(machine, "user remove olga --archive /srv/small", 1)
+        assert "olga is shut out" in say(machine, "user remove olga --archive /srv/small", 1)
         assert machine.sandbox.output("ls -A /srv/small") == ""
         assert machine.sandbox.read("/home/olga/deep/file") == "treasure\n"
         assert ask(machine, "user show olga")["user"]["state"] == "locked"
     finally:
         machine.sandbox.run("umount /srv/small")
     assert ask(machine, "user remove olga --archive /srv/small")["archive"], "said again, it goes on"
+
+
+def test_what_is_mounted_while_the_archive_is_written_is_not_removed(machine):
+    ask(machine, "user add paul")
+    furnish(machine, "paul")
+    machine.sandbox.run("mv /usr/bin/tar /usr/bin/tar.real")
+    machine.sandbox.write("/usr/bin/tar", """#!/bin/sh
+/usr/bin/tar.real "$@" && mount -t tmpfs none /home/paul/deep && touch /home/paul/deep/mounted
+""", 0o755)
+    try:
+        answer = ask(machine, "user remove paul --archive /root", 1)
+        assert answer["changed"] and "mounted" in answer["error"]["message"], answer
+        assert machine.sandbox.succeeds("test -e /home/paul/deep/mounted")
+        assert "paul/deep/file" in machine.sandbox.output(f"tar.real -tf {answer['archive']}")
+    finally:
+        machine.sandbox.run("mv /usr/bin/tar.real /usr/bin/tar; umount /home/paul/deep")
+    assert ask(machine, "user remove paul --archive /root")["archive"] != answer["archive"], "said again, it goes on"
+    assert not machine.sandbox.succeeds("test -e /home/paul")
+
+
+def test_a_purge_that_fails_on_its_way_says_that_something_was_changed(machine):
+    ask(machine, "user add rosa")
+    furnish(machine, "rosa")
+    ask(machine, "user remove rosa")
+    machine.sandbox.run("mv /usr/bin/gpasswd /usr/bin/gpasswd.real")
+    try:
+        answer = ask(machine, "user remove rosa --purge", 1)
+        assert answer["changed"] and any("crontab" in line for line in answer["purged"])
+        assert "gpasswd" in answer["error"]["message"]
+    finally:
+        machine.sandbox.run("mv /usr/bin/gpasswd.real /usr/bin/gpasswd")
+    assert ask(machine, "user remove rosa --purge")["purged"] == ["a place in the group club of /etc/group"]
+
+
+def local(machine, name, uid):
+    """Somebody of /etc/passwd with everything that a purge looks for, and a process."""
+    machine.sandbox.run(f"useradd -M -u {uid} {name}")
+    furnish(machine, name)
+    return running(machine, uid, "sh", "-c", "echo up; exec sleep 600")
+
+
+def untouched(machine, name):
+    for path in ("/var/spool/cron/crontabs", "/var/mail"):
+        assert machine.sandbox.succeeds(f"test -e {path}/{name}")
+    assert f",{name}" in machine.sandbox.output("getent group club")
+    assert machine.sandbox.read(f"/home/{name}/deep/file") == "treasure\n"
+
+
+@pytest.mark.parametrize("command", ["--purge", "--archive /root"])
+def test_an_account_of_the_machine_is_left_alone_after_its_person_was_removed(machine, command):
+    name, uid = ("quin", 3001) if command == "--purge" else ("ruth", 3002)
+    process = local(machine, name, uid)
+    try:
+        # As a sign-in with the account that they had makes it.
+        machine.store("insert into identity(login_name, uid, gid, gecos, home, shell, state, existing, created_at,"
+                      " generation)"
+                      f" values ('{name}', {uid}, {uid}, '', '/home/{name}', '/bin/bash', 'reserved', 1, 1, 1)")
+        assert "not made by this package" in say(machine, f"user remove {name} {command}", 7)
+        assert "--purge" not in say(machine, f"user remove {name}")
+        assert "--purge" not in say(machine, f"user remove {name}"), "said again, of somebody who was removed"
+        files = ctl.files(machine)
+        assert name in say(machine, f"user remove {name} {command}", 7)
+        assert f"{name} (uid {uid}) is left alone" in say(machine, "user sweep")
+        assert ctl.touched(files, ctl.files(machine)) == []
+        untouched(machine, name)
+        assert process.poll() is None
+    finally:
+        process.kill()
+
+
+def test_what_carries_a_name_that_somebody_has_now_is_theirs(machine):
+    """The number of whoever was removed is still nobody's."""
+    ask(machine, "user add sven")
+    former = machine.uid_of("sven")
+    ask(machine, "user remove sven")
+    machine.sandbox.run("mkdir -p /var/lib/systemd/linger && touch /var/lib/systemd/linger/sven")
+    processes = {"now": local(machine, "sven", 3003), "then": sleeper(machine, former)}
+    try:
+        assert "3003" in say(machine, "user remove sven --purge", 7)
+        swept = ask(machine, "user sweep")["ended"]
+        assert [(user["name"], user["uid"]) for user in swept] == [("sven", former)]
+        assert not swept[0]["ended"]["linger"]
+        assert machine.sandbox.succeeds("test -e /var/lib/systemd/linger/sven")
+        assert processes["then"].wait(10) != 0 and processes["now"].poll() is None
+        untouched(machine, "sven")
+    finally:
+        processes["now"].kill()
 
 
 # Without a daemon

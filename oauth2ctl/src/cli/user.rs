@@ -61,6 +61,9 @@ pub(crate) enum User {
     ///
     /// What else carries their name is kept and listed: home directory, crontab, at jobs, mail, lingering, subordinate ids,
     /// places in groups of /etc/group. Say it again with --purge or --archive at any time.
+    ///
+    /// An account that this package did not make stays as it is, and is neither purged nor archived (exit code 7); nor is
+    /// anything of somebody who was removed, once another account of the machine has their name or uid.
     Remove {
         /// Login name
         name: String,
@@ -70,7 +73,7 @@ pub(crate) enum User {
         /// Write the home directory to a tar file in DIR (mode 0600), and then remove it
         ///
         /// The person is locked and everything of theirs is ended first. The directory must be theirs, with no link on the
-        /// way and nothing mounted in it; links in it are archived and removed as links.
+        /// way and nothing mounted in it; links in it are archived and removed as links. Exit code 4: it is not there.
         #[arg(long, value_name = "DIR")]
         archive: Option<PathBuf>,
     },
@@ -78,7 +81,8 @@ pub(crate) enum User {
     ///
     /// The account phase refuses somebody who has expired, was locked or removed, or whom "allowed_users" does not name any
     /// more, from their next step on, without a daemon; sessions, processes, lingering and at jobs they have go on. This ends
-    /// them, and may be repeated at any time. It never looks at accounts below uid 1000.
+    /// them, and may be repeated at any time. It never looks at accounts below uid 1000, nor at a name or uid of somebody removed
+    /// that is another account's by now.
     ///
     /// A timer does it once an hour where that is wanted: systemctl enable --now oauth2-user-sweep.timer
     Sweep,

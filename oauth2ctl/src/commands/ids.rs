@@ -12,7 +12,7 @@ use shared::identity::admissible;
 use shared::secure_file;
 use shared::store::ids::by_key;
 use shared::store::publish::Inputs;
-use shared::store::{By, IdEntry, Imported, Store};
+use shared::store::{By, FormerId, IdEntry, Imported, Store};
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
@@ -95,7 +95,9 @@ fn objection(inputs: &Inputs, entry: &IdEntry) -> Option<String> {
     let (id, other_range) = match entry {
         IdEntry::Group { gid, .. } => (*gid, accounts.uid_range),
         IdEntry::Person(person) => (person.uid, accounts.gid_range),
-        // Somebody who is not there any more takes nothing from anybody.
+        // What runs under the name and the number of somebody who was removed is ended: nobody may have them here.
+        IdEntry::Removed(former) => return live(former),
+        // What only is not given to anybody takes nothing away.
         _ => return None,
     };
     if other_range.contains(id) {
@@ -121,6 +123,17 @@ fn objection(inputs: &Inputs, entry: &IdEntry) -> Option<String> {
         Ok(false) => None,
         Ok(true) => Some(format!("{id} is taken (getent passwd {id}; getent group {id})")),
         Err(error) => Some(error.to_string()),
+    }
+}
+
+/// Who has the name or the number of somebody who was removed elsewhere.
+fn live(former: &FormerId) -> Option<String> {
+    let FormerId { name, uid, .. } = former;
+    match (name_service::user_by_name(name), name_service::user_by_id(*uid)) {
+        (Ok(None), Ok(None)) => None,
+        (Err(error), _) | (_, Err(error)) => Some(error.to_string()),
+        (Ok(Some(user)), _) => Some(format!("{name} has uid {} (getent passwd {name})", user.uid)),
+        (_, Ok(Some(user))) => Some(format!("uid {uid} is {}'s (getent passwd {uid})", user.name)),
     }
 }
 

@@ -53,7 +53,9 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         crate::image::enter(root)?;
     }
     crate::output::log_to_syslog();
-    let machine = Machine::this(cli.config);
+    // Every message and every file beside it names it in full.
+    let config = std::path::absolute(cli.config).map_err(|error| Failure::Other(error.to_string()))?;
+    let machine = Machine::this(config);
     match cli.command {
         Command::Setup(setup) => setup::run(&machine, &setup),
         Command::Enable(Enable::Nss { dry_run }) => nsswitch::enable(&machine, dry_run),

@@ -24,14 +24,30 @@ pub fn user_by_name(name: &str) -> Result<Option<Resolved>, HostError> {
         |entry, buffer, length, result| unsafe {
             libc::getpwnam_r(name.as_ptr(), entry, buffer, length, result)
         },
-        |entry: &libc::passwd| Resolved {
-            name: text(entry.pw_name),
-            uid: entry.pw_uid,
-            gid: entry.pw_gid,
-            home: text(entry.pw_dir),
-            shell: text(entry.pw_shell),
-        },
+        resolved,
     )
+}
+
+/// The passwd entry of a uid.
+///
+/// # Errors
+/// [`HostError::NameService`].
+pub fn user_by_id(uid: u32) -> Result<Option<Resolved>, HostError> {
+    lookup(
+        // SAFETY: the pointers are `lookup`'s own and valid for the call.
+        |entry, buffer, length, result| unsafe { libc::getpwuid_r(uid, entry, buffer, length, result) },
+        resolved,
+    )
+}
+
+fn resolved(entry: &libc::passwd) -> Resolved {
+    Resolved {
+        name: text(entry.pw_name),
+        uid: entry.pw_uid,
+        gid: entry.pw_gid,
+        home: text(entry.pw_dir),
+        shell: text(entry.pw_shell),
+    }
 }
 
 /// Does any source know a user or a group with this number?
@@ -39,7 +55,7 @@ pub fn user_by_name(name: &str) -> Result<Option<Resolved>, HostError> {
 /// # Errors
 /// [`HostError::NameService`].
 pub fn has_id(id: u32) -> Result<bool, HostError> {
-    Ok(has_user(id)? || has_group(id)?)
+    Ok(user_by_id(id)?.is_some() || has_group(id)?)
 }
 
 /// Numbers and names of the groups that a user is in, `gid` among them.
@@ -78,15 +94,6 @@ fn gids_of(name: &str, gid: u32) -> Result<Vec<u32>, HostError> {
         }
         gids.resize(count, 0);
     }
-}
-
-fn has_user(uid: u32) -> Result<bool, HostError> {
-    let found = lookup(
-        // SAFETY: the pointers are `lookup`'s own and valid for the call.
-        |entry, buffer, length, result| unsafe { libc::getpwuid_r(uid, entry, buffer, length, result) },
-        |_: &libc::passwd| (),
-    )?;
-    Ok(found.is_some())
 }
 
 fn has_group(gid: u32) -> Result<bool, HostError> {
@@ -138,7 +145,9 @@ mod tests {
         assert_eq!(user_by_name("no-such-user-here").unwrap(), None);
         assert_eq!(user_by_name("a\0b").unwrap(), None);
         assert!(groups_of("root", 0).unwrap().contains(&(0, "root".into())));
-        assert!(has_user(0).unwrap() && has_group(0).unwrap());
-        assert!(!has_user(1_999_999_999).unwrap() && !has_group(1_999_999_999).unwrap());
+        assert_eq!(user_by_id(0).unwrap().unwrap().name, "root");
+        assert!(has_group(0).unwrap());
+        assert_eq!(user_by_id(1_999_999_999).unwrap(), None);
+        assert!(!has_id(1_999_999_999).unwrap());
     }
 }

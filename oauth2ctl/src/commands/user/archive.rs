@@ -12,19 +12,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+const MOUNTS: &str = "/proc/self/mountinfo";
+
 /// May this directory be archived and removed: the person's own, no link on the way, nothing mounted in it?
 ///
 /// # Errors
 /// What is in the way.
 pub(super) fn check(home: &str, uid: Uid, archive: &Path) -> Result<(), Failure> {
-    if !is_adoptable(home, uid.get()) {
-        return Err(Failure::Conflict(format!(
-            "{home} is not archived: it must be a directory of uid {uid}, below directories that only root can write to"
-        )));
-    }
-    if let Some(mount) = mounted_in(Path::new(home)) {
-        return Err(Failure::Conflict(format!("{} is mounted in {home}: umount it first", mount.display())));
-    }
+    check_home(home, uid)?;
     let archive = archive
         .canonicalize()
         .map_err(|error| Failure::Other(format!("--archive {}: {error}", archive.display())))?;
@@ -37,11 +32,29 @@ pub(super) fn check(home: &str, uid: Uid, archive: &Path) -> Result<(), Failure>
     Ok(())
 }
 
+fn check_home(home: &str, uid: Uid) -> Result<(), Failure> {
+    if !is_adoptable(home, uid.get()) {
+        return Err(Failure::Conflict(format!(
+            "{home} is not archived: it must be a directory of uid {uid}, below directories that only root can write to"
+        )));
+    }
+    match mounted_in(Path::new(home)) {
+        Ok(None) => Ok(()),
+        Ok(Some(mount)) => {
+            Err(Failure::Conflict(format!("{} is mounted in {home}: umount it first", mount.display())))
+        }
+        Err(error) => Err(Failure::Conflict(format!(
+            "whether something is mounted in {home} is not known ({MOUNTS}: {error}): mount /proc first"
+        ))),
+    }
+}
+
 /// Writes the archive, mode 0600, and syncs it; the home directory is untouched. Returns the file.
 ///
 /// # Errors
-/// tar fails, or the disk is full: nothing is left behind then.
+/// tar fails, or the disk is full: nothing is left behind then. Or something was mounted since [`check`].
 pub(super) fn write(home: &str, name: &str, uid: Uid, directory: &Path) -> Result<PathBuf, Failure> {
+    check_home(home, uid)?;
     let now = date::moment(SystemClock::new().unix_seconds()).replace([':', '-'], "");
     let file = directory.join(format!("{name}-{uid}-{now}.tar"));
     let failed = |error: std::io::Error| Failure::Other(format!("{}: {error}", file.display()));
@@ -63,7 +76,8 @@ fn tar(home: &str, out: &File) -> Result<(), Failure> {
     let failed = |what: String| Failure::Other(format!("tar of {home}: {what}"));
     let stdout = out.try_clone().map_err(|error| failed(error.to_string()))?;
     let done = Command::new(tar)
-        .args(["--create", "--file=-", "--numeric-owner", "--one-file-system", "--acls", "--xattrs"])
+        // Not --one-file-system: a btrfs subvolume counts as another one, and would be removed and not archived.
+        .args(["--create", "--file=-", "--numeric-owner", "--acls", "--xattrs"])
         .arg("--directory")
         .arg(parent)
         .arg("--")
@@ -84,16 +98,17 @@ fn tar(home: &str, out: &File) -> Result<(), Failure> {
 /// Removes the directory and what is in it. Links are removed, never followed: the standard library walks by descriptor.
 ///
 /// # Errors
-/// The system's error, with the path.
-pub(super) fn remove(home: &str) -> Result<(), Failure> {
+/// The system's error, with the path. Or something was mounted in it since it was archived.
+pub(super) fn remove(home: &str, uid: Uid) -> Result<(), Failure> {
+    check_home(home, uid)?;
     std::fs::remove_dir_all(home).map_err(|error| Failure::Other(format!("{home}: {error}")))?;
     Ok(shared::secure_file::sync_directory_of(Path::new(home))?)
 }
 
 /// A mount point at or below this directory (proc_pid_mountinfo(5)).
-fn mounted_in(home: &Path) -> Option<PathBuf> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+fn mounted_in(home: &Path) -> std::io::Result<Option<PathBuf>> {
+    let mounts = std::fs::read_to_string(MOUNTS)?;
     let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
     // Blanks and the like are escaped there; home directories have none.
-    points.map(PathBuf::from).find(|point| point.starts_with(home))
+    Ok(points.map(PathBuf::from).find(|point| point.starts_with(home)))
 }

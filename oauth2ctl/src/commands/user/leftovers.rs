@@ -29,20 +29,24 @@ pub(super) struct Leftovers {
 
 impl Leftovers {
     pub(super) fn find(owner: &Owner<'_>, home: &str) -> Result<Self, Failure> {
-        Ok(Self {
+        let mut found = Self {
             home: std::fs::symlink_metadata(home).is_ok().then(|| home.to_owned()),
-            crontabs: files(&CRONTABS, owner.name),
-            mail: files(&MAIL, owner.name),
             at_jobs: sessions::at_jobs_of(owner)?,
-            linger: sessions::lingers(owner.name),
+            linger: sessions::lingers(owner),
             processes: if crate::image::is_image() {
                 0
             } else {
                 sessions::processes_of(owner.uid.get()).len()
             },
-            subordinate_ids: subids::lines_of(owner.name)?,
-            groups: groups_of(owner.name),
-        })
+            ..Self::default()
+        };
+        if owner.by_name {
+            found.crontabs = files(&CRONTABS, owner.name);
+            found.mail = files(&MAIL, owner.name);
+            found.subordinate_ids = subids::lines_of(owner.name)?;
+            found.groups = groups_of(owner.name);
+        }
+        Ok(found)
     }
 
     /// One line each, for a reader.
@@ -66,23 +70,45 @@ impl Leftovers {
         without_home != Self::default()
     }
 
-    /// Takes everything away but the home directory. Returns what it was.
-    pub(super) fn purge(&self, owner: &Owner<'_>) -> Result<Vec<String>, Failure> {
-        for file in self.crontabs.iter().chain(&self.mail) {
+    /// Takes away what carries the name, but not the home directory; what cannot be taken away keeps nothing else from it.
+    /// Returns what it was.
+    ///
+    /// # Errors
+    /// Each thing that is still there.
+    pub(super) fn purge(&self, owner: &Owner<'_>) -> (Self, Result<(), Failure>) {
+        let mut done = Self::default();
+        let mut failures = Vec::new();
+        let mut remove = |file: &PathBuf| match std::fs::remove_file(file) {
             // A link is removed as a link.
-            std::fs::remove_file(file)
-                .map_err(|error| Failure::Other(format!("{}: {error}", file.display())))?;
+            Ok(()) => true,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+            Err(error) => {
+                failures.push(Failure::Other(format!("{}: {error}", file.display())));
+                false
+            }
+        };
+        done.crontabs = self.crontabs.iter().filter(|file| remove(file)).cloned().collect();
+        done.mail = self.mail.iter().filter(|file| remove(file)).cloned().collect();
+        if !self.subordinate_ids.is_empty() {
+            match subids::remove(owner.name) {
+                Ok(_) => done.subordinate_ids.clone_from(&self.subordinate_ids),
+                Err(failure) => failures.push(failure),
+            }
         }
-        subids::remove(owner.name)?;
         for group in &self.groups {
-            let gpasswd = sessions::tool("gpasswd")
-                .ok_or_else(|| Failure::Other("gpasswd is not installed: edit /etc/group by hand".into()))?;
-            Commands
-                .run(&gpasswd, &["-d", owner.name, group])
-                .map_err(|error| Failure::Other(error.to_string()))?;
+            match leave(owner.name, group) {
+                Ok(()) => done.groups.push(group.clone()),
+                Err(failure) => failures.push(failure),
+            }
         }
-        Ok(Self { home: None, ..self.clone() }.lines())
+        (done, sessions::all_or(failures))
     }
+}
+
+fn leave(name: &str, group: &str) -> Result<(), Failure> {
+    let gpasswd = sessions::tool("gpasswd")
+        .ok_or_else(|| Failure::Other("gpasswd is not installed: edit /etc/group by hand".into()))?;
+    Commands.run(&gpasswd, &["-d", name, group]).map_err(|error| Failure::Other(error.to_string()))
 }
 
 /// The file of this name in the first of two directories that has it; they may be links to each other.

@@ -18,26 +18,45 @@ pub(super) fn run(machine: &Machine, request: &Lock) -> Result<(), Failure> {
     if people.is_empty() {
         say("no change: nobody is in that group");
     }
-    lock::lock(machine, &people)?;
+    // What goes wrong with one of them, or with the publication, keeps nothing of the others from its end.
+    let mut result = lock::lock(machine, &people);
     let mut users = Vec::new();
     for person in &people {
         let name = &person.account.name;
-        let is_new = person.state != RowState::Locked;
+        let is_locked = result.is_ok() || is_locked(machine, name);
+        let is_new = is_locked && person.state != RowState::Locked;
         if let Some(reason) = request.reason.as_deref().filter(|_| is_new) {
-            let by = By { actor: &actor(), now: SystemClock::new().unix_seconds() };
-            Store::open(&machine.places)?.note_person("lock_reason", name, reason, by)?;
+            result = result.and(note(machine, "lock_reason", name, reason));
         }
-        let ended = if request.kill { Some(end(machine, person)?) } else { None };
-        users.push(json!({"name": name.as_str(), "changed": is_new, "state": "locked", "ended": ended}));
+        let ended = request.kill.then(|| {
+            let (ended, outcome) = end(machine, person);
+            result = std::mem::replace(&mut result, Ok(())).and(outcome);
+            ended
+        });
+        let state = if is_locked { "locked" } else { person.state.as_str() };
+        users.push(json!({"name": name.as_str(), "changed": is_new, "state": state, "ended": ended}));
     }
     field("users", users);
-    Ok(())
+    result
+}
+
+/// After a failure: how far did it come?
+fn is_locked(machine: &Machine, name: &LoginName) -> bool {
+    let person = Store::open(&machine.places).and_then(|store| store.person(name));
+    person.is_ok_and(|person| person.is_some_and(|person| person.state == RowState::Locked))
 }
 
 /// Ends what runs of somebody who is shut out, and says what.
-pub(super) fn end(machine: &Machine, person: &Person) -> Result<sessions::Ended, Failure> {
+///
+/// # Errors
+/// See [`sessions::end`].
+pub(super) fn end(machine: &Machine, person: &Person) -> (sessions::Ended, Result<(), Failure>) {
     let name = person.account.name.as_str();
-    let ended = sessions::end(&Owner { name, uid: person.account.uid }, &machine.local()?)?;
+    let local = match machine.local() {
+        Ok(local) => local,
+        Err(error) => return (sessions::Ended::default(), Err(error.into())),
+    };
+    let (ended, mut outcome) = sessions::end(&Owner::new(name, person.account.uid), &local);
     if ended.is_something() {
         changed(&format!(
             "user ended user={name} uid={} processes={} linger={} at_jobs={}",
@@ -46,10 +65,12 @@ pub(super) fn end(machine: &Machine, person: &Person) -> Result<sessions::Ended,
             ended.linger,
             ended.at_jobs.len()
         ));
-        note_ended(machine, &person.account.name, &ended)?;
+        outcome = outcome.and(note_ended(machine, &person.account.name, &ended));
     }
-    say(&ended.sentence(name));
-    Ok(ended)
+    if ended.is_something() || outcome.is_ok() {
+        say(&ended.sentence(name));
+    }
+    (ended, outcome)
 }
 
 /// For the audit trail.
@@ -60,8 +81,13 @@ pub(super) fn note_ended(
 ) -> Result<(), Failure> {
     let detail =
         format!("processes={} linger={} at_jobs={}", ended.processes, ended.linger, ended.at_jobs.len());
+    note(machine, "sessions_ended", name, &detail)
+}
+
+/// A line of the audit trail about a person.
+pub(super) fn note(machine: &Machine, kind: &str, name: &LoginName, detail: &str) -> Result<(), Failure> {
     let by = By { actor: &actor(), now: SystemClock::new().unix_seconds() };
-    Ok(Store::open(&machine.places)?.note_person("sessions_ended", name, &detail, by)?)
+    Ok(Store::open(&machine.places)?.note_person(kind, name, detail, by)?)
 }
 
 fn chosen(machine: &Machine, store: &Store, request: &Lock) -> Result<Vec<Person>, Failure> {

@@ -7,6 +7,7 @@ mod bind;
 mod existing;
 mod expire;
 mod groups;
+mod kill_as;
 mod leftovers;
 mod lock;
 mod lock_many;

@@ -2,12 +2,11 @@
 
 use super::leftovers::Leftovers;
 use super::sessions::{self, Owner};
-use super::{Change, archive, lock, lock_many};
+use super::{Change, archive, existing, lock, lock_many};
 use crate::failure::Failure;
 use crate::output::{changed, confirm, field, say};
 use pam_oauth2::login::Machine;
 use shared::identity::account::Account;
-use shared::store::By;
 use shared::types::{LoginName, Uid};
 use std::path::{Path, PathBuf};
 
@@ -16,20 +15,28 @@ struct Leaving {
     name: LoginName,
     uid: Uid,
     home: String,
-    /// The account is somebody else's to keep.
-    existing: bool,
+    /// Why the account is somebody else's to keep.
+    elsewhere: Option<String>,
+}
+
+impl Leaving {
+    fn owner(&self) -> Owner<'_> {
+        Owner::new(self.name.as_str(), self.uid)
+    }
 }
 
 pub(super) fn run(machine: &Machine, name: &str, purge: bool, archive: Option<&Path>) -> Result<(), Failure> {
     let change = Change::begin(machine)?;
     let leaving = leaving(&change, name)?;
-    if leaving.existing && (purge || archive.is_some()) {
-        return Err(Failure::Refused(format!(
-            "the account of {name} was not made by this package: purge or archive it where it is kept"
+    if let Some(reason) = leaving.elsewhere.as_ref().filter(|_| purge || archive.is_some()) {
+        return Err(Failure::Refused(format!("{reason}: purge or archive it where it is kept")));
+    }
+    if archive.is_some() && std::fs::symlink_metadata(&leaving.home).is_err() {
+        return Err(Failure::NotFoundBut(format!(
+            "{} of {name} is not there: without --archive the command works all the same",
+            leaving.home
         )));
     }
-    let has_home = std::fs::symlink_metadata(&leaving.home).is_ok();
-    let archive = archive.filter(|_| has_home);
     if let Some(directory) = archive {
         archive::check(&leaving.home, leaving.uid, directory)?;
         confirm(&format!("{} is archived in {} and removed.", leaving.home, directory.display()))?;
@@ -46,11 +53,12 @@ pub(super) fn run(machine: &Machine, name: &str, purge: bool, archive: Option<&P
         purge_all(machine, &leaving)?;
     }
     if let Some(file) = kept {
-        archive::remove(&leaving.home)?;
-        note(machine, &leaving.name, "home_archived", &format!("{} in {}", leaving.home, file.display()))?;
-        changed(&format!("user home archived user={} file={}", leaving.name, file.display()));
+        archive::remove(&leaving.home, leaving.uid)
+            .map_err(|failure| Failure::Other(format!("{failure}. {} has all of it", file.display())))?;
+        changed(&format!("user home removed user={}", leaving.name));
+        let detail = format!("{} in {}", leaving.home, file.display());
+        lock_many::note(machine, "home_archived", &leaving.name, &detail)?;
         say(&format!("{} is in {}, and removed", leaving.home, file.display()));
-        field("archive", file);
     }
     tell_what_is_left(&leaving)
 }
@@ -60,13 +68,22 @@ fn leaving(change: &Change<'_>, name: &str) -> Result<Leaving, Failure> {
     match super::find(&change.store, name) {
         Ok(person) => {
             let Account { name, uid, home, .. } = person.account;
-            Ok(Leaving { name, uid, home, existing: person.existing })
+            let elsewhere = if person.existing {
+                Some(format!("the account of {name} was not made by this package"))
+            } else {
+                existing::in_passwd(&change.machine.inputs()?, &Owner::new(name.as_str(), uid))
+            };
+            Ok(Leaving { name, uid, home, elsewhere })
         }
         Err(Failure::NotFound(shown)) => {
             let name = super::known_name(name)?;
             let removed = change.store.tombstone(&name)?.ok_or(Failure::NotFound(shown))?;
+            // What an earlier run could not publish: their own former entry is nobody else's account.
+            super::super::publish_missing(change.machine)?;
             let home = change.config.accounts.home.replace("{name}", name.as_str());
-            Ok(Leaving { name, uid: removed.uid, home, existing: false })
+            let owner = Owner::new(name.as_str(), removed.uid);
+            let elsewhere = existing::taken(&change.machine.inputs()?, &owner)?;
+            Ok(Leaving { name, uid: removed.uid, home, elsewhere })
         }
         Err(failure) => Err(failure),
     }
@@ -80,15 +97,30 @@ fn put_away(machine: &Machine, leaving: &Leaving, directory: &Path) -> Result<Pa
     match person {
         Some(person) => {
             lock::lock(machine, std::slice::from_ref(&person))?;
-            lock_many::end(machine, &person)?;
+            lock_many::end(machine, &person).1?;
         }
-        None => {
-            sessions::end(&Owner { name: leaving.name.as_str(), uid: leaving.uid }, &machine.local()?)?;
-        }
+        None => end_former(machine, leaving)?,
     }
-    archive::write(&leaving.home, leaving.name.as_str(), leaving.uid, directory).map_err(|failure| {
-        Failure::Other(format!("{failure}. {} is locked, and the home directory is as it was", leaving.name))
-    })
+    let file = archive::write(&leaving.home, leaving.name.as_str(), leaving.uid, directory);
+    let file = file.map_err(|failure| {
+        Failure::Other(format!(
+            "{failure}. {} is shut out, and the home directory is as it was",
+            leaving.name
+        ))
+    })?;
+    changed(&format!("user home archived user={} file={}", leaving.name, file.display()));
+    field("archive", &file);
+    Ok(file)
+}
+
+/// Ends what runs of somebody who has no row any more.
+fn end_former(machine: &Machine, leaving: &Leaving) -> Result<(), Failure> {
+    let (ended, outcome) = sessions::end(&leaving.owner(), &machine.local()?);
+    if ended.is_something() {
+        changed(&format!("user ended user={} uid={}", leaving.name, leaving.uid));
+        lock_many::note_ended(machine, &leaving.name, &ended)?;
+    }
+    outcome
 }
 
 fn remove_row(machine: &Machine, name: &LoginName) -> Result<(), Failure> {
@@ -111,23 +143,32 @@ fn remove_row(machine: &Machine, name: &LoginName) -> Result<(), Failure> {
 }
 
 fn purge_all(machine: &Machine, leaving: &Leaving) -> Result<(), Failure> {
-    let owner = Owner { name: leaving.name.as_str(), uid: leaving.uid };
+    let owner = leaving.owner();
     let left = Leftovers::find(&owner, &leaving.home)?;
     if !left.can_be_purged() {
         return Ok(());
     }
-    sessions::end(&owner, &machine.local()?)?;
-    let purged = left.purge(&owner)?;
-    note(machine, &leaving.name, "purged", &purged.join(", "))?;
-    changed(&format!("user purged user={}", leaving.name));
+    end_former(machine, leaving)?;
+    let (done, outcome) = left.purge(&owner);
+    // Ended above.
+    let Leftovers { at_jobs, linger, processes, .. } = left;
+    let purged = Leftovers { at_jobs, linger, processes, ..done }.lines();
+    if !purged.is_empty() {
+        changed(&format!("user purged user={}", leaving.name));
+        lock_many::note(machine, "purged", &leaving.name, &purged.join(", "))?;
+    }
     purged.iter().for_each(|line| say(&format!("deleted: {line}")));
     field("purged", purged);
-    Ok(())
+    outcome
 }
 
 fn tell_what_is_left(leaving: &Leaving) -> Result<(), Failure> {
-    let owner = Owner { name: leaving.name.as_str(), uid: leaving.uid };
-    let left = Leftovers::find(&owner, &leaving.home)?;
+    if let Some(reason) = &leaving.elsewhere {
+        say(&format!("{reason}: it is left as it is"));
+        field("left", Leftovers::default());
+        return Ok(());
+    }
+    let left = Leftovers::find(&leaving.owner(), &leaving.home)?;
     let lines = left.lines();
     if !lines.is_empty() {
         say("kept:");
@@ -141,10 +182,4 @@ fn tell_what_is_left(leaving: &Leaving) -> Result<(), Failure> {
     }
     field("left", left);
     Ok(())
-}
-
-fn note(machine: &Machine, name: &LoginName, kind: &str, detail: &str) -> Result<(), Failure> {
-    use shared::clock::{Clock, SystemClock};
-    let by = By { actor: &crate::output::actor(), now: SystemClock::new().unix_seconds() };
-    Ok(shared::store::Store::open(&machine.places)?.note_person(kind, name, detail, by)?)
 }
