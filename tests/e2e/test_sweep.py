@@ -71,6 +71,13 @@ def test_local_accounts_that_a_sweep_shuts_are_said():
         assert swept["changed"] and swept["settled"] == ["uwe"]
         assert not any("no change" in line for line in swept["messages"])
         assert not ask(machine, "user sweep")["changed"]
+        # The account is ours: of somebody who was removed too, what carries the name is theirs.
+        process = sleeper(machine, uid)
+        ask(machine, "user remove uwe")
+        assert [user["name"] for user in ask(machine, "user sweep")["ended"]] == ["uwe"]
+        assert process.wait(10) != 0
+        machine.sandbox.run("mkdir -p /var/mail && touch /var/mail/uwe")
+        assert ask(machine, "user remove uwe --purge")["purged"] == ["mail /var/mail/uwe"]
 
 
 def test_the_units_are_installed_and_not_enabled(machine):

@@ -79,7 +79,9 @@ fn leaving(change: &Change<'_>, name: &str) -> Result<Leaving, Failure> {
             let name = super::known_name(name)?;
             let removed = change.store.tombstone(&name)?.ok_or(Failure::NotFound(shown))?;
             // What an earlier run could not publish: their own former entry is nobody else's account.
-            super::super::publish_missing(change.machine)?;
+            if super::super::publish_missing(change.machine)? {
+                say("what was not published before is published now");
+            }
             let home = change.config.accounts.home.replace("{name}", name.as_str());
             let owner = Owner::new(name.as_str(), removed.uid);
             let elsewhere = existing::taken(&change.machine.inputs()?, &owner)?;

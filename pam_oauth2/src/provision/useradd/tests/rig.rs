@@ -100,13 +100,8 @@ impl Rig {
         let store = Store::open(&self.places).unwrap();
         let id_is_taken = |_| Ok(false);
         let nobody = LocalNames::default();
-        let grounds = Grounds {
-            config: &config,
-            local: &nobody,
-            store: &store,
-            id_is_taken: &id_is_taken,
-            origin,
-        };
+        let grounds =
+            Grounds { config: &config, local: &nobody, store: &store, id_is_taken: &id_is_taken, origin };
         let admitted = admit(verified(name), &self.account(name), &grounds).unwrap();
         let load = || -> Result<Inputs, PublishError> {
             Ok(Inputs { config: self.config(), local: LocalNames::default() })
