@@ -128,8 +128,8 @@ class Crash:
 
 
 def left_over(place):
-    """Files that nobody will use any more."""
-    known = {"nss.db", "private", "store.db", "publish.lock", "first-login", "useradd.lock"}
+    """Files that nobody will use any more. SQLite's journal of a change that had not come far is the next change's."""
+    known = {"nss.db", "private", "store.db", "store.db-journal", "publish.lock", "first-login", "useradd.lock"}
     names = place.output(["find", product.STATE, "-mindepth", "1", "-printf", "%f\n"]).splitlines()
     return [name for name in names if name not in known]
 

@@ -49,8 +49,17 @@ def test_a_login_killed_at_any_step_of_record_and_publish_leaves_all_as_before_o
     assert len(crash.faults) > 50
 
 
+def test_a_publication_killed_at_any_step_leaves_all_as_before_or_after(machine, places):
+    """Of a changed configuration: where nothing is missing, nothing is published."""
+    product.configure(machine.sandbox, {**product.ID_TOKEN, "max_confirmation_age": 30}, machine.provider.ca)
+    try:
+        kill_at_every_step(places, Command("publish"), EARLIER)
+    finally:
+        product.configure(machine.sandbox, product.ID_TOKEN, machine.provider.ca)
+
+
 @pytest.mark.parametrize("command", [
-    "publish", "user add erik --group idp-staff", "user lock dirk", "user remove dirk",
+    "user add erik --group idp-staff", "user lock dirk", "user remove dirk",
 ])
 def test_a_command_killed_at_any_step_leaves_all_as_before_or_after(places, command):
     others = [name for name in EARLIER if name not in command]
