@@ -17,6 +17,8 @@ def edit(script):
 
 KEEP = f"cp -a /root/config {product.CONFIG} && oauth2ctl publish"
 STATE = product.STATE
+UNDO = f"{STATE}/private/undo"
+JOURNAL = '{"phase":"applying","deadline":null,"files":[],"new_directories":[],"had_store":true,"people":{}}'
 KNOWN_PAM = "cp -a /etc/pam.d /root/pam.d"
 OLD_PAM = "rm -rf /etc/pam.d && mv /root/pam.d /etc/pam.d"
 
@@ -30,7 +32,7 @@ CONFIGURATION = [
     Break("writable by all", "C2", f"chmod 666 {product.CONFIG}", "fault", "mode 0666", "chmod 600", mends=True,
           silences=True),
     Break("somebody else's", "C2", f"chown localu {product.CONFIG}", "fault", "uid 1000", "chown root:root",
-          mends=True, silences=True),
+          undo=f"chown root {product.CONFIG}", silences=True),
     Break("a secret for all", "C2", f"chmod 644 {ID_KEY}", "fault", "id.key has mode 0644", "chmod 600", mends=True),
     Break("a closed state directory", "C2", f"chmod 700 {STATE}", "fault", "mode 0700", "chmod 755", mends=True),
     Break("an open store", "C2", f"chmod 644 {product.STORE}", "fault", "store.db has mode 0644", "chmod 600",
@@ -98,9 +100,17 @@ MACHINE = [
           f"cp -a {LIBRARY}/libnss_oauth2.so.2 {LIBRARY}/new && mv {LIBRARY}/new {LIBRARY}/libnss_oauth2.so.2",
           "warning", "python3", "kill ", mends=True),
     Break("an older store", "U2",
-          f"cp -a {product.STORE} /root/store && sqlite3 {product.STORE} 'pragma user_version = 1'", "fault",
-          "schema 1", "oauth2ctl store migrate", undo=f"cp -a /root/store {product.STORE}", silences=True,
-          also={"S2": "ok"}),
+          f"cp -a {product.STORE} /root/store && sqlite3 {product.STORE} 'pragma user_version = 1'", "warning",
+          "schema 1", "oauth2ctl store migrate", undo=f"cp -a /root/store {product.STORE} && oauth2ctl publish"),
+    Break("a store of no version", "U2",
+          f"cp -a {product.STORE} /root/store && sqlite3 {product.STORE} 'pragma user_version = 0'", "fault",
+          "schema 0", "oauth2ctl store migrate", undo=f"cp -a /root/store {product.STORE} && oauth2ctl publish",
+          silences=True, also={"S2": "ok"}),
+    Break("half a setup", "U4", f"""mkdir -p {UNDO} && echo '{JOURNAL}' > {UNDO}/setup.json""", "warning",
+          "interrupted", "oauth2ctl setup roll-back", undo=f"rm {UNDO}/setup.json"),
+    Break("an unconfirmed setup", "U4",
+          f"""mkdir -p {UNDO} && echo '{JOURNAL.replace("applying", "waiting")}' > {UNDO}/setup.json""", "warning",
+          "waits for its confirmation", "oauth2ctl setup confirm", mends=True),
     Break("a full disk", "U3",
           f"mkdir /root/t && mount -t tmpfs -o size=8m,mode=755 t /root/t && cp -a {STATE}/. /root/t/ && "
           f"mount --bind /root/t {STATE}", "fault", "MiB and", "du -xh",
@@ -172,16 +182,14 @@ def test_c4_a_secret_that_git_tracks_is_a_fault(machine):
         machine.sandbox.run("rm -r /etc/.git")
 
 
-def test_fix_mends_modes_owners_and_the_publication_and_says_so_and_nothing_else(machine):
+def test_fix_mends_modes_and_the_publication_and_says_so_and_nothing_else(machine):
     run = machine.sandbox.run
-    run(f"chmod 666 {product.MODULE} && chmod 640 {ID_KEY} && chown localu {product.PARAMETERS} && "
-        f"chmod 620 {product.PARAMETERS}")
+    run(f"chmod 666 {product.MODULE} && chmod 640 {ID_KEY} && chmod 620 {product.PARAMETERS}")
     run(f"head -c 5000 {product.PUBLISHED} > {STATE}/x && mv {STATE}/x {product.PUBLISHED}")
     run("touch /etc/nologin")
     try:
         done = run("oauth2ctl doctor --fix", check=False)
-        for words in (f"{product.MODULE}: mode 0644", f"{ID_KEY}: mode 0600", f"{product.PARAMETERS}: owner root",
-                      f"{product.PARAMETERS}: mode 0600",
+        for words in (f"{product.MODULE}: mode 0644", f"{ID_KEY}: mode 0600", f"{product.PARAMETERS}: mode 0600",
                       f"{product.PUBLISHED}: published"):
             assert f"mended: {words}" in done.stdout, done.stdout
         assert done.returncode == 1
@@ -192,6 +200,24 @@ def test_fix_mends_modes_owners_and_the_publication_and_says_so_and_nothing_else
     assert again.troubles() == {} and again.answer["changed"] is False
     assert "mended" in machine.store("select kind from event")
     assert "doctor mended" in machine.sandbox.log()
+
+
+def test_fix_trusts_no_file_that_somebody_else_has_put_there(machine):
+    """Root's from then on, it would decide who signs in, and nobody has read it."""
+    planted = f"{product.CONFIG_DIR}/config.d/60-planted.json"
+    run = machine.sandbox.run
+    run(f"mkdir -p {product.CONFIG_DIR}/config.d && echo '{{}}' > {planted} && chmod 666 {planted} && "
+        f"chown localu {planted}")
+    try:
+        done = run("oauth2ctl doctor --fix", check=False)
+        assert done.returncode == 1 and "60-planted.json belongs to uid 1000" in done.stdout
+        assert machine.sandbox.output(f"stat -c '%u %a' {planted}") == "1000 666"
+        run(f"chown root {planted} && ln {planted} /root/second")
+        assert "a second name" in run("oauth2ctl doctor --fix", check=False).stderr
+        assert machine.sandbox.output(f"stat -c %a {planted}") == "666"
+    finally:
+        run(f"rm -f {planted} /root/second; rmdir --ignore-fail-on-non-empty {product.CONFIG_DIR}/config.d")
+    assert not unsettled(machine.sandbox, machine.green)
 
 
 def test_doctor_changes_nothing_but_the_probes_which_are_gone_afterwards(machine):

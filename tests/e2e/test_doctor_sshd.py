@@ -38,7 +38,10 @@ BREAKS = [
           "AllowGroups .*/& oauth2-users", mends=True, undo=OLD),
     Break("our group denied", "S7", setting("DenyGroups nogroup oauth2-users"), "fault", "oauth2-users",
           "DenyGroups", mends=True, undo=OLD),
-    Break("users by name", "S7", setting("AllowUsers localu root"), "warning", "AllowUsers", "AllowGroups",
+    Break("an at sign in AllowUsers", "S7", setting("AllowUsers * ann@example.com"), "warning",
+          "AllowUsers ann@example.com", "ann?example.com", undo=OLD),
+    Break("users by name", "S7", setting("AllowUsers localu root"), "warning", "AllowUsers",
+          "every group of the local administrators",
           undo=OLD),
     Break("a host in access.conf", "S7",
           "cp -a /etc/security/access.conf /root/access && "

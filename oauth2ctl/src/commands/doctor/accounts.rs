@@ -1,6 +1,10 @@
 //! The accounts of passwd(5), group(5) and shadow(5), as far as checks look at them.
 
 use pam_oauth2::login::Machine;
+use rustix::fs::OFlags;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Shells of accounts that nobody signs in to.
@@ -8,6 +12,9 @@ const NO_SHELLS: [&str; 2] = ["nologin", "false"];
 
 /// uid of nobody(5), which is above 1000 and no person.
 const NOBODY: u32 = 65_534;
+
+/// Bytes of a file of keys that are read.
+const KEYS: u64 = 64 * 1024;
 
 /// A line of passwd(5), and its password's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,10 +99,22 @@ impl User {
     pub(super) fn has_keys(&self) -> bool {
         ["authorized_keys", "authorized_keys2"].iter().any(|file| {
             let path = Path::new(&self.home).join(".ssh").join(file);
-            std::fs::read_to_string(path)
+            beginning(&path)
                 .is_ok_and(|text| text.lines().any(|line| !line.trim().is_empty() && !line.starts_with('#')))
         })
     }
+}
+
+/// The beginning of a file that its owner may have put there for us: no link, FIFO or device, and not all of a large one.
+fn beginning(path: &Path) -> std::io::Result<String> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    }
+    let mut bytes = Vec::new();
+    file.take(KEYS).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn user(line: &str) -> Option<User> {
@@ -154,5 +173,22 @@ mod tests {
         let local = local();
         let is_admin = |name: &str| local.is_in(local.user(name).unwrap(), &["sudo", "wheel"]);
         assert!(is_admin("ann") && is_admin("bob") && !is_admin("old"));
+    }
+
+    #[test]
+    fn keys_are_looked_for_in_files_alone_and_nothing_that_waits_or_never_ends() {
+        let home = tempfile::tempdir().unwrap();
+        let keys = home.path().join(".ssh/authorized_keys");
+        std::fs::create_dir(home.path().join(".ssh")).unwrap();
+        let user = User { home: home.path().to_str().unwrap().into(), ..User::default() };
+        std::os::unix::fs::symlink("/dev/zero", &keys).unwrap();
+        assert!(!user.has_keys());
+        std::fs::remove_file(&keys).unwrap();
+        let (fifo, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, &keys, fifo, mode, 0).unwrap();
+        assert!(!user.has_keys());
+        std::fs::remove_file(&keys).unwrap();
+        std::fs::write(&keys, "# none\nssh-ed25519 AAAA ann\n").unwrap();
+        assert!(user.has_keys());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::facts::Facts;
 use super::fix::Fix;
-use super::report::{Finding, Verdict};
+use super::report::{Finding, Verdict, quoted};
 use shared::config::{ConfigError, Fault};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -118,6 +118,12 @@ fn files(facts: &Facts<'_>) -> Vec<Owned> {
     files
 }
 
+/// How a file of somebody else's becomes root's: by somebody who has read it. Never `--fix`.
+fn take_over(path: &Path, mode: u32) -> String {
+    let path = quoted(&path.to_string_lossy());
+    format!("stat {path} # read what is in it; if it is what you want: chown root:root {path} && chmod {mode:o} {path}")
+}
+
 impl Owned {
     fn look(&self) -> Option<Finding> {
         let path = &self.path;
@@ -135,11 +141,7 @@ impl Owned {
         if metadata.uid() != 0 {
             let saw = format!("{shown} belongs to uid {}", metadata.uid());
             let consequence = "It is not trusted: whoever owns it could decide who signs in.";
-            let finding = Finding::fault(saw, consequence, format!("chown root:root {shown}"));
-            let finding = finding.with_fix(Fix::Owner(path.clone()));
-            let is_right = mode & self.forbidden == 0 && mode & self.needed == self.needed;
-            let mode = Fix::Mode(path.clone(), self.mode);
-            return Some(if is_right { finding } else { finding.with_fix(mode) });
+            return Some(Finding::fault(saw, consequence, take_over(path, self.mode)));
         }
         let (saw, remedy) =
             (format!("{shown} has mode {mode:04o}"), format!("chmod {:o} {shown}", self.mode));
@@ -231,6 +233,7 @@ pub(super) fn id_key(facts: &Facts<'_>) -> Verdict {
     Ok(Finding::warning(
         "no id_key_file",
         "Somebody who can choose a login name at the provider can find one that blocks another person's uid.",
-        "oauth2ctl ids new-key",
+        "oauth2ctl ids new-key /etc/pam_oauth2_device/id.key # then \"id_key_file\" with this path into the configuration, and \
+         oauth2ctl publish; whoever is in the store keeps their uid, everybody else gets another one than before",
     ))
 }

@@ -34,7 +34,7 @@ pub(crate) struct Doctor {
     /// Only this check, by its id (C1) or letter (C); may be given several times
     #[arg(long, value_name = "ID")]
     check: Vec<String>,
-    /// Mend modes, owners, SELinux contexts and the publication; nothing else
+    /// Mend modes of what is root's, SELinux contexts and the publication; nothing else
     #[arg(long)]
     fix: bool,
     /// Also write the metrics for Prometheus's textfile collector to FILE
@@ -54,7 +54,7 @@ const fn check(id: &'static str, title: &'static str, run: fn(&Facts<'_>) -> Ver
 }
 
 /// Every check, in the order of the report.
-const CHECKS: [Check; 38] = [
+const CHECKS: [Check; 39] = [
     check("C1", "configuration", config::parses),
     check("C2", "owners and modes", config::modes),
     check("C3", "keys of the configuration", config::keys),
@@ -92,6 +92,7 @@ const CHECKS: [Check; 38] = [
     check("U1", "programs with an old module", upkeep::old_modules),
     check("U2", "schema of the store", upkeep::schema),
     check("U3", "room on the disk", upkeep::room),
+    check("U4", "setup", upkeep::setup),
     check("X1", "other identity software", others::software),
 ];
 

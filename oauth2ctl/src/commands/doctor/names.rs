@@ -178,7 +178,7 @@ pub(super) fn module(facts: &Facts<'_>) -> Verdict {
     if found.is_empty() {
         return Ok(Finding::fault(format!("{MODULE} is not installed"), consequence, reinstall));
     }
-    if let Some(finding) = found.iter().find_map(|path| of_root(path, consequence)) {
+    if let Some(finding) = found.iter().find_map(|path| of_root(path, consequence, reinstall)) {
         return Ok(finding);
     }
     let loads = crate::pam::isolated(20, || crate::pam::load(Path::new(MODULE)).err().unwrap_or_default())

@@ -104,7 +104,7 @@ impl Finding {
         for other in same {
             first.saw = format!("{}; {}", first.saw, other.saw);
         }
-        if fixes.len() > 1 {
+        if fixes.len() > 1 && !first.fixes.is_empty() {
             first.remedy = "oauth2ctl doctor --fix".into();
         }
         Some(Self { fixes, ..first })

@@ -21,7 +21,7 @@ pub(super) type Settings = BTreeMap<String, Vec<String>>;
 fn set(keyword: &str, value: &str) -> String {
     format!(
         "sed -i -e '1i {keyword} {value}' -e '/^[[:space:]]*{keyword}[[:space:]]/Id' /etc/ssh/sshd_config \
-         && systemctl reload ssh"
+         && sshd -t && systemctl reload ssh"
     )
 }
 
@@ -29,7 +29,7 @@ fn set(keyword: &str, value: &str) -> String {
 fn set_for_people(config: &Config, setting: &str) -> String {
     let group = &config.accounts.people_group;
     format!(
-        "printf '\\nMatch Group {group}\\n    {setting}\\n' >>/etc/ssh/sshd_config && systemctl reload ssh"
+        "printf '\\nMatch Group {group}\\n    {setting}\\n' >>/etc/ssh/sshd_config && sshd -t && systemctl reload ssh"
     )
 }
 
@@ -59,7 +59,7 @@ fn ask(user: &str) -> Result<Settings, Finding> {
         return Err(Finding::not_asked(format!("{said}: start sshd once")));
     }
     let consequence = "sshd does not start again with this configuration.";
-    Err(Finding::fault(said, consequence, "sshd -t && editor /etc/ssh/sshd_config"))
+    Err(Finding::fault(said, consequence, "sshd -t; editor /etc/ssh/sshd_config"))
 }
 
 fn parse(text: &str) -> Settings {
@@ -132,7 +132,7 @@ pub(super) fn keyboard_interactive(facts: &Facts<'_>) -> Verdict {
         return Ok(Finding::fault(
             format!("KbdInteractiveAuthentication no for {name}"),
             "Nobody can be shown the address and the code of a sign-in.",
-            "oauth2ctl enable sshd && systemctl reload ssh",
+            "oauth2ctl enable sshd && sshd -t && systemctl reload ssh",
         ));
     }
     let person = facts.local().first_person(|other| facts.is_others(other) && other != name);
@@ -142,7 +142,7 @@ pub(super) fn keyboard_interactive(facts: &Facts<'_>) -> Verdict {
             "KbdInteractiveAuthentication yes also for local users, who have PasswordAuthentication no",
             "Local users and root can log in by password again, which this machine had turned off.",
             "sed -i 's/^KbdInteractiveAuthentication yes/KbdInteractiveAuthentication no/I' /etc/ssh/sshd_config \
-             && oauth2ctl enable sshd && systemctl reload ssh",
+             && oauth2ctl enable sshd && sshd -t && systemctl reload ssh",
         ));
     }
     Ok(Finding::ok(format!("on for {name}")))
@@ -254,14 +254,24 @@ pub(super) fn lists(facts: &Facts<'_>) -> Verdict {
     Ok(Finding::gravest(findings).unwrap_or_else(|| Finding::ok("no list shuts people out")))
 }
 
+/// What only somebody who knows the machine's people can decide: in words.
+fn edit(how: &str) -> String {
+    format!("editor /etc/ssh/sshd_config # {how}; then sshd -t && systemctl reload ssh")
+}
+
 fn at_signs(settings: &Settings, keyword: &str) -> Option<Finding> {
     let patterns = settings.get(&keyword.to_ascii_lowercase())?;
     let found = patterns.iter().flat_map(|line| line.split_whitespace()).find(|word| word.contains('@'))?;
     let (user, host) = found.split_once('@')?;
+    // Whom a list lets in must not be locked for that.
+    let remedy = match keyword {
+        "DenyUsers" => format!("oauth2ctl user lock {}", quoted(found)),
+        _ => edit(&format!("{} is the login name, for ? stands for any character", found.replace('@', "?"))),
+    };
     Some(Finding::warning(
         format!("{keyword} {found}"),
         &format!("sshd reads it as user {user} from host {host}, not as a login name."),
-        format!("oauth2ctl user lock {}", quoted(found)),
+        remedy,
     ))
 }
 
@@ -273,7 +283,10 @@ fn access_line(line: &str) -> Option<Finding> {
     Some(Finding::warning(
         format!("{ACCESS_CONF}: {line}"),
         "pam_access reads what follows the @ as a host, not as part of a login name.",
-        format!("oauth2ctl user lock {}", quoted(found)),
+        match line.starts_with('-') {
+            true => format!("oauth2ctl user lock {}", quoted(found)),
+            false => format!("editor {ACCESS_CONF} # name a group of theirs in parentheses instead"),
+        },
     ))
 }
 
@@ -289,7 +302,7 @@ fn shut_out(settings: &Settings, config: &Config, name: &str) -> Option<Finding>
                 format!("AllowGroups {patterns}"),
                 "sshd lets nobody of the provider in: their group is not in the list.",
                 format!(
-                    "sed -i 's/^AllowGroups .*/& {people}/I' /etc/ssh/sshd_config && systemctl reload ssh"
+                    "sed -i 's/^AllowGroups .*/& {people}/I' /etc/ssh/sshd_config && sshd -t && systemctl reload ssh"
                 ),
             ));
         }
@@ -299,7 +312,7 @@ fn shut_out(settings: &Settings, config: &Config, name: &str) -> Option<Finding>
             format!("DenyGroups {patterns}"),
             "sshd lets nobody of the provider in.",
             format!(
-                "sed -i 's/^\\(DenyGroups .*\\) {people}/\\1/I' /etc/ssh/sshd_config && systemctl reload ssh"
+                "sed -i 's/^\\(DenyGroups .*\\) {people}/\\1/I' /etc/ssh/sshd_config && sshd -t && systemctl reload ssh"
             ),
         ));
     }
@@ -307,9 +320,11 @@ fn shut_out(settings: &Settings, config: &Config, name: &str) -> Option<Finding>
     Some(Finding::warning(
         format!("AllowUsers {patterns}"),
         "sshd lets in only who is in this list, whatever the provider says.",
-        format!(
-            "sed -i 's/^AllowUsers /AllowGroups {people} /I' /etc/ssh/sshd_config && systemctl reload ssh"
-        ),
+        // Nothing to paste: another list in its place shuts out whoever is only in this one.
+        edit(&format!(
+            "add their login names to AllowUsers; or write AllowGroups in its place, with {people} and every group of the \
+             local administrators (sshd asks both lists: whoever is not in each of them is shut out)"
+        )),
     ))
 }
 
@@ -329,9 +344,19 @@ mod tests {
         assert!(at_signs(&settings, "AllowUsers").is_none());
         let finding = at_signs(&settings, "DenyUsers").unwrap();
         assert!(finding.consequence.contains("user mallory from host example.com"));
-        assert!(access_line("- : mallory@example.com : ALL").is_some());
+        assert_eq!(finding.remedy, "oauth2ctl user lock mallory@example.com");
+        let denied = access_line("- : mallory@example.com : ALL").unwrap();
+        assert_eq!(denied.remedy, "oauth2ctl user lock mallory@example.com");
         for line in ["# - : a@b : ALL", "- : @netgroup : ALL", "+ : root : LOCAL", ""] {
             assert!(access_line(line).is_none(), "{line}");
         }
+    }
+
+    #[test]
+    fn whom_a_list_lets_in_is_not_locked_for_the_at_sign() {
+        let allowed = at_signs(&parse("allowusers ann@example.com\n"), "AllowUsers").unwrap();
+        assert!(allowed.remedy.contains("ann?example.com"), "{}", allowed.remedy);
+        let allowed = [allowed, access_line("+ : ann@example.com : ALL").unwrap()];
+        assert!(allowed.iter().all(|finding| !finding.remedy.contains("lock")));
     }
 }

@@ -32,9 +32,11 @@ fn enable_profile(facts: &Facts<'_>) -> String {
     let local = facts.config().is_ok_and(wants_local_profile);
     let (wanted, other) = if local { (LOCAL_PROFILE, "oauth2") } else { ("oauth2", LOCAL_PROFILE) };
     if Path::new("/usr/sbin/pam-auth-update").exists() {
-        format!("pam-auth-update --force --package --disable {other} --enable {wanted}")
+        format!(
+            "pam-auth-update --force --package --disable {other} --enable {wanted} # hand edits of /etc/pam.d/common-* are lost"
+        )
     } else {
-        "authselect select oauth2 --force".into()
+        "authselect select oauth2 --force # hand edits of what authselect wrote are lost".into()
     }
 }
 
@@ -239,7 +241,7 @@ pub(super) fn module(_: &Facts<'_>) -> Verdict {
         let saw = format!("{MODULE} is not beside {NEIGHBOUR}");
         return Ok(Finding::fault(saw, consequence, reinstall));
     };
-    if let Some(finding) = of_root(&path, consequence) {
+    if let Some(finding) = of_root(&path, consequence, reinstall) {
         return Ok(finding);
     }
     if let Err(how) = pam::isolated(PATIENCE, || pam::load(&path).err().unwrap_or_default())
@@ -259,20 +261,24 @@ pub(super) fn module(_: &Facts<'_>) -> Verdict {
 }
 
 /// Only root may write to what every root program loads, or put another file in its place.
-pub(super) fn of_root(module: &Path, consequence: &str) -> Option<Finding> {
+pub(super) fn of_root(module: &Path, consequence: &str, reinstall: &str) -> Option<Finding> {
     let directory = module.parent().unwrap_or(Path::new("/"));
-    let findings = [owned(directory, 0o755, consequence), owned(module, 0o644, consequence)];
+    let findings =
+        [owned(directory, 0o755, consequence, reinstall), owned(module, 0o644, consequence, reinstall)];
     Finding::gravest(findings.into_iter().flatten().collect())
 }
 
-fn owned(path: &Path, wanted: u32, consequence: &str) -> Option<Finding> {
+fn owned(path: &Path, wanted: u32, consequence: &str, reinstall: &str) -> Option<Finding> {
     let metadata = std::fs::metadata(path).ok()?;
     let shown = path.display();
     if metadata.uid() != 0 {
         let saw = format!("{shown} belongs to uid {}", metadata.uid());
-        let remedy = format!("chown root:root {shown}");
-        let finding = Finding::fault(saw, "Its owner can run anything as root.", remedy);
-        return Some(finding.with_fix(Fix::Owner(path.to_owned())));
+        // Whoever owned it may have written what is in it: the package brings its own file.
+        let remedy = match metadata.is_dir() {
+            true => format!("ls -la {shown} # if that is what you want: chown root:root {shown} && chmod {wanted:o} {shown}"),
+            false => reinstall.to_owned(),
+        };
+        return Some(Finding::fault(saw, "Its owner can run anything as root.", remedy));
     }
     let mode = metadata.mode() & 0o777;
     let consequence = match mode {

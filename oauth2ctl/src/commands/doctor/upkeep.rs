@@ -2,7 +2,8 @@
 
 use super::facts::{Facts, runs};
 use super::report::{Finding, Verdict, quoted};
-use shared::store::{StoreError, VERSION};
+use crate::system::journal::{Journal, Phase};
+use shared::store::{Store, StoreError, VERSION};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -63,6 +64,14 @@ pub(super) fn schema(facts: &Facts<'_>) -> Verdict {
     match facts.stored() {
         Ok(people) => {
             let people = people.iter().filter(|person| !person.probe).count();
+            let found = Store::open(&facts.machine.places).and_then(|store| store.schema_version());
+            if let Ok(found) = found
+                && found < VERSION
+            {
+                let saw = format!("schema {found}, and {VERSION} is this version's");
+                let consequence = "People sign in as before; commands that change people are refused.";
+                return Ok(Finding::warning(saw, consequence, migrate));
+            }
             Ok(Finding::ok(format!("schema {VERSION}, {people} people")))
         }
         Err(StoreError::Missing(_)) if facts.config().is_err() => {
@@ -99,4 +108,20 @@ pub(super) fn room(facts: &Facts<'_>) -> Verdict {
         return Ok(Finding::warning(saw, "Soon nothing can be recorded or published any more.", remedy));
     }
     Ok(Finding::ok(saw))
+}
+
+/// U4: nothing that setup began is left half done, or waits to be taken back.
+pub(super) fn setup(_: &Facts<'_>) -> Verdict {
+    let half = "Files of this machine may be as setup wants them in part only.";
+    let roll_back = "oauth2ctl setup roll-back";
+    Ok(match Journal::find() {
+        Ok(None) => Finding::ok("none is unfinished"),
+        Ok(Some(journal)) if journal.phase == Phase::Waiting => Finding::warning(
+            "a setup waits for its confirmation",
+            "It is rolled back when its time is over; after a reboot within that time it is not, and waits on.",
+            format!("oauth2ctl setup confirm # or {roll_back}"),
+        ),
+        Ok(Some(_)) => Finding::warning("a setup was interrupted, or is running now", half, roll_back),
+        Err(error) => Finding::warning(error.to_string(), half, roll_back),
+    })
 }
