@@ -70,6 +70,12 @@ def test_a_backup_is_private_whole_and_overwrites_nothing(machine):
     ask(machine, f"store backup {BACKUP}.link", 8)
 
 
+def test_a_path_that_is_no_text_is_refused_and_nothing_is_left(machine):
+    done = machine.sandbox.run("oauth2ctl store backup $(printf '/srv/\\377.db')", check=False)
+    assert done.returncode == 1 and "UTF-8" in done.stderr
+    assert machine.sandbox.output("ls -A /srv | grep -c db || true") == "0"
+
+
 def test_a_full_disk_leaves_no_half_backup(machine):
     machine.sandbox.run("mkdir /srv/small && mount -t tmpfs -o size=16k none /srv/small")
     assert ask(machine, "store backup /srv/small/backup.db", 1)["error"]
@@ -81,7 +87,10 @@ def test_a_full_disk_leaves_no_half_backup(machine):
 def test_a_restored_store_is_published_and_the_old_one_kept(machine):
     backup(machine)
     ask(machine, "user lock ann")
-    answer = ask(machine, f"store restore {BACKUP}")
+    before = ctl.files(machine)
+    assert ask(machine, f"store restore {BACKUP}", 8)["lifted"] == ["ann is locked"]
+    assert ctl.touched(before, ctl.files(machine)) == []
+    answer = ask(machine, f"store restore {BACKUP} --force")
     assert answer["changed"]
     assert ask(machine, "user show ann")["user"]["state"] == "confirmed"
     assert machine.sandbox.succeeds("pamtester cron ann acct_mgmt")

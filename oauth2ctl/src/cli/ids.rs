@@ -22,7 +22,8 @@ pub(crate) enum Ids {
     ///
     /// Whoever is new here is reserved with their uid and gets in at their first verified sign-in; retired names and
     /// numbers are retired here. People who are known here are not changed, but that a missing binding is taken over.
-    /// Where the two disagree, both sides are named and nothing is changed at all (exit code 8).
+    /// Where the two disagree, both sides are named and nothing is changed at all (exit code 8). The file must be root's
+    /// own, and nobody else's to write.
     Import {
         /// A file of `ids export`; - is standard input
         file: PathBuf,

@@ -30,11 +30,12 @@ pub(crate) enum Store {
     ///
     /// The backup must be root's own, whole, and of this version or an older one. The store of now is kept beside it.
     /// Where numbers would be nobody's again, or somebody else's, it is refused (exit code 8) unless --force is given:
-    /// files on disk keep their numbers.
+    /// files on disk keep their numbers. The same where somebody was locked, shut out, given an earlier expiry or another
+    /// binding since: the backup does not know of it, and lets them in again. Who that is, is said first.
     Restore {
         /// A file of `store backup`
         file: PathBuf,
-        /// Although people or numbers that are known now would be unknown, or somebody else's
+        /// Although numbers that are known now would be unknown or somebody else's, or locks and the like would be lifted
         #[arg(long)]
         force: bool,
     },

@@ -28,8 +28,8 @@ const KEY: usize = 32;
 pub(super) fn run(machine: &Machine, command: Ids) -> Result<(), Failure> {
     match command {
         Ids::Export { format, output } => export(machine, format, output.as_deref()),
-        Ids::Import { file, dry_run } => import(machine, &read(&file)?, dry_run),
-        Ids::Diff { file } => diff(machine, &read(&file)?),
+        Ids::Import { file, dry_run } => import(machine, &read(machine, &file)?, dry_run),
+        Ids::Diff { file } => diff(machine, &read(machine, &file)?),
         Ids::NewKey { file } => new_key(machine, file),
     }
 }
@@ -165,14 +165,16 @@ fn diff(machine: &Machine, map: &[IdEntry]) -> Result<(), Failure> {
     Err(Failure::Warnings)
 }
 
-fn read(file: &Path) -> Result<Vec<IdEntry>, Failure> {
+/// What decides whose a number is must be root's own, as a backup of the store must.
+fn read(machine: &Machine, file: &Path) -> Result<Vec<IdEntry>, Failure> {
     let failed = |error: std::io::Error| Failure::Other(format!("{}: {error}", file.display()));
     let mut text = String::new();
     if file == Path::new("-") {
         std::io::stdin().take(LIMIT).read_to_string(&mut text).map_err(failed)?;
     } else {
-        let open = std::fs::File::open(file).map_err(failed)?;
-        open.take(LIMIT).read_to_string(&mut text).map_err(failed)?;
+        let contents = secure_file::read(file, machine.places.owner, LIMIT)?;
+        text = String::from_utf8(contents.bytes)
+            .map_err(|_| Failure::Refused(format!("{} is not UTF-8", file.display())))?;
     }
     id_files::parse(&text)
 }

@@ -1,6 +1,6 @@
 //! `store …`.
 
-use super::publish_now;
+use super::{local_expiry, publish_now};
 use crate::cli::Store as Command;
 use crate::date;
 use crate::failure::Failure;
@@ -109,6 +109,16 @@ fn restore(machine: &Machine, file: &Path, force: bool) -> Result<(), Failure> {
             }
             field("returning", &consequences.returning);
             field("lost", &consequences.lost);
+            field("lifted", &consequences.lifted);
+            for what in &consequences.lifted {
+                warn(&format!("{what} now, and not with this backup"));
+            }
+            if !consequences.lifted.is_empty() && !force {
+                return Err(Failure::Conflict(format!(
+                    "who is shut out, or bound, since this backup would not be any more: {}. Say --force if that is meant",
+                    consequences.lifted.join("; ")
+                )));
+            }
             if !consequences.lost.is_empty() && !force {
                 return Err(Failure::Conflict(format!(
                     "numbers that are somebody's would be nobody's, or somebody else's: {}. Files keep their numbers: say \
@@ -126,10 +136,11 @@ fn restore(machine: &Machine, file: &Path, force: bool) -> Result<(), Failure> {
     let by = By { actor: &actor(), now: clock.unix_seconds() };
     candidate.take(&machine.places, &kept, by, &clock)?;
     changed(&format!("store restored file={}", file.display()));
+    field("kept", &kept);
     publish_now(machine)?;
     say(&format!("restored and published; the store of before is {}", kept.display()));
-    field("kept", kept);
-    Ok(())
+    // The accounts that useradd made follow the store that is there now.
+    local_expiry::settle(machine)
 }
 
 fn kept(store: &Path, now: u64) -> PathBuf {

@@ -264,6 +264,34 @@ fn a_backup_of_an_older_version_is_brought_to_this_one() {
 }
 
 #[test]
+fn what_shuts_people_out_since_the_backup_is_named() {
+    let machine = fleet();
+    let backup = machine.dir.path().join("backup.db");
+    machine.store().backup(&backup).unwrap();
+    machine.execute(
+        "UPDATE identity SET state = 'locked', revoked = 1, expires_day = 5, issuer = 'https://i', subject = 'new' \
+         WHERE login_name = 'ann'",
+    );
+    let lifted =
+        Candidate::new(&machine.places, &backup).unwrap().consequences(&machine.store()).unwrap().lifted;
+    assert_eq!(lifted.len(), 4, "{lifted:?}");
+    assert!(lifted.iter().all(|what| what.starts_with("ann ")), "karl was locked before: {lifted:?}");
+}
+
+#[test]
+fn a_store_that_somebody_is_writing_to_is_not_replaced() {
+    let machine = fleet();
+    let backup = machine.dir.path().join("backup.db");
+    machine.store().backup(&backup).unwrap();
+    let writer = rusqlite::Connection::open(&machine.places.store).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let candidate = Candidate::new(&machine.places, &backup).unwrap();
+    let kept = machine.dir.path().join("state/private/kept.db");
+    assert!(candidate.take(&machine.places, &kept, BY, &SystemClock::new()).is_err());
+    assert!(!kept.exists());
+}
+
+#[test]
 fn whoever_has_the_old_store_open_cannot_write_to_it_any_more() {
     let machine = fleet();
     let backup = machine.dir.path().join("backup.db");

@@ -3,10 +3,10 @@
 use super::check::integrity;
 use super::people::{event, seconds};
 use super::publish::{PublishError, lock};
-use super::{By, IdEntry, Places, Store, StoreError, check_file, connect, schema};
+use super::{By, IdEntry, Places, RowState, Store, StoreError, check_file, connect, schema};
 use crate::clock::Clock;
 use crate::secure_file::{self, SecureFileError};
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -39,6 +39,8 @@ pub struct Consequences {
     pub returning: Vec<String>,
     /// Numbers that are, or were, somebody's now, and of which the backup knows nothing, or another owner.
     pub lost: Vec<String>,
+    /// Locks, days of expiry, refusals and bindings of now that the backup does not have.
+    pub lifted: Vec<String>,
 }
 
 impl Store {
@@ -48,11 +50,15 @@ impl Store {
     /// The file exists already, or cannot be written: nothing is left behind then.
     pub fn backup(&self, file: &Path) -> Result<(), StoreError> {
         let fail = |source| StoreError::Io { path: file.to_owned(), source };
+        let Some(name) = file.to_str() else {
+            // SQLite takes no other path, and an empty one is a file that is gone when it is closed.
+            return Err(fail(io::Error::new(io::ErrorKind::InvalidInput, "the path is not UTF-8")));
+        };
         // VACUUM INTO takes an empty file: so its mode is right from the first moment on.
         let made = File::options().write(true).create_new(true).mode(0o600).open(file).map_err(fail)?;
         let written = self
             .connection
-            .execute("VACUUM INTO ?1", [file.to_str().unwrap_or_default()])
+            .execute("VACUUM INTO ?1", [name])
             .map_err(StoreError::from)
             .and_then(|_| made.sync_all().map_err(fail));
         if written.is_err() {
@@ -143,6 +149,7 @@ impl Candidate {
                 Some(_) => {}
             }
         }
+        consequences.lifted = lifted(&self.store, now)?;
         Ok(consequences)
     }
 
@@ -161,7 +168,7 @@ impl Candidate {
         let fail = |path: &Path, source| StoreError::Io { path: path.to_owned(), source };
         // Nobody may be writing to the file that goes. Whoever has it open is refused by SQLite from then on (it sees
         // that the file was moved).
-        let old = exclusive(&places.store);
+        let old = exclusive(&places.store)?;
         let generation = old.as_ref().map_or(0, |connection| generation(connection).unwrap_or(0));
         let transaction = self.store.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Later than everything that was ever published: no published file is patched across this.
@@ -197,10 +204,24 @@ fn journal(store: &Path) -> PathBuf {
 }
 
 /// The old store, closed to others; `None` where it is missing or damaged: then nobody writes to it either.
-fn exclusive(store: &Path) -> Option<Connection> {
-    let connection = connect(store).ok()?;
-    connection.execute_batch("BEGIN EXCLUSIVE").ok()?;
-    Some(connection)
+///
+/// # Errors
+/// Somebody is writing to it, or whether somebody does cannot be found out.
+fn exclusive(store: &Path) -> Result<Option<Connection>, StoreError> {
+    let unusable = |code| {
+        matches!(code, ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
+            || (code == ErrorCode::CannotOpen && !store.exists())
+    };
+    let closed = connect(store).and_then(|connection| {
+        connection.execute_batch("BEGIN EXCLUSIVE")?;
+        Ok(connection)
+    });
+    match closed {
+        Ok(connection) => Ok(Some(connection)),
+        Err(StoreError::Sqlite(rusqlite::Error::SqliteFailure(error, _))) if unusable(error.code) => Ok(None),
+        Err(StoreError::Missing(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn generation(connection: &Connection) -> Result<i64, rusqlite::Error> {
@@ -216,6 +237,29 @@ fn holders(store: &Store) -> Result<BTreeMap<u32, (String, bool)>, StoreError> {
         IdEntry::FormerName { .. } => None,
     };
     Ok(store.id_map()?.into_iter().filter_map(holder).collect())
+}
+
+/// What shuts somebody out now, and would not any more. Whoever is not in the backup is not let in by it.
+fn lifted(backup: &Store, now: &Store) -> Result<Vec<String>, StoreError> {
+    let backup = backup.people()?;
+    let mut lifted = Vec::new();
+    for person in now.people()?.into_iter().filter(|person| !person.probe) {
+        let name = &person.account.name;
+        let Some(then) = backup.iter().find(|then| then.account.name == *name) else { continue };
+        if person.state == RowState::Locked && then.state != RowState::Locked {
+            lifted.push(format!("{name} is locked"));
+        }
+        if person.revoked && !then.revoked {
+            lifted.push(format!("{name} is shut out by allowed_groups"));
+        }
+        if person.expires_day.is_some_and(|day| then.expires_day.is_none_or(|then| then.0 > day.0)) {
+            lifted.push(format!("{name} expires earlier"));
+        }
+        if person.subject.is_some() && person.subject != then.subject {
+            lifted.push(format!("{name} is bound to somebody else, or only now"));
+        }
+    }
+    Ok(lifted)
 }
 
 /// Copies root's own file, and no link, to a new one that only root can read.

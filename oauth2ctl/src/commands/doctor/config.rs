@@ -121,7 +121,9 @@ fn files(facts: &Facts<'_>) -> Vec<Owned> {
 /// How a file of somebody else's becomes root's: by somebody who has read it. Never `--fix`.
 fn take_over(path: &Path, mode: u32) -> String {
     let path = quoted(&path.to_string_lossy());
-    format!("stat {path} # read what is in it; if it is what you want: chown root:root {path} && chmod {mode:o} {path}")
+    format!(
+        "stat {path} # read what is in it; if it is what you want: chown root:root {path} && chmod {mode:o} {path}"
+    )
 }
 
 impl Owned {

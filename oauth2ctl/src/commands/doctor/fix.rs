@@ -90,7 +90,8 @@ mod tests {
         }
         std::fs::hard_link(path("twice"), path("second")).unwrap();
         symlink(path("own"), path("link")).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, path("fifo"), rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, path("fifo"), rustix::fs::FileType::Fifo, Mode::RUSR, 0)
+            .unwrap();
         for name in ["link", "second", "fifo", "nothing"] {
             assert!(set_mode(&path(name), me, 0o600).is_err(), "{name}");
         }

@@ -275,7 +275,9 @@ fn owned(path: &Path, wanted: u32, consequence: &str, reinstall: &str) -> Option
         let saw = format!("{shown} belongs to uid {}", metadata.uid());
         // Whoever owned it may have written what is in it: the package brings its own file.
         let remedy = match metadata.is_dir() {
-            true => format!("ls -la {shown} # if that is what you want: chown root:root {shown} && chmod {wanted:o} {shown}"),
+            true => format!(
+                "ls -la {shown} # if that is what you want: chown root:root {shown} && chmod {wanted:o} {shown}"
+            ),
             false => reinstall.to_owned(),
         };
         return Some(Finding::fault(saw, "Its owner can run anything as root.", remedy));

@@ -177,16 +177,28 @@ pub(super) fn take_back(machine: &Machine, journal: &Journal) -> Result<(), Fail
     Ok(())
 }
 
-/// A store that setup made. One that knows somebody keeps ids, and stays.
+/// Does the store keep an id, of somebody who is here, was here or shares a group?
+fn keeps_ids(machine: &Machine) -> Result<bool, Failure> {
+    let store = Store::open(&machine.places)?;
+    Ok(!people(&store)?.is_empty() || !store.id_map()?.is_empty())
+}
+
+/// A store that setup made, and that nobody needs: one that keeps ids stays, and so does one that cannot be read.
 fn remove_store(machine: &Machine) -> Result<(), Failure> {
     let places = &machine.places;
-    let knows_somebody = || {
-        let store = Store::open(places)?;
-        Ok::<_, Failure>(!people(&store)?.is_empty())
-    };
-    if places.store.exists() && knows_somebody().unwrap_or(false) {
-        warn(&format!("{} knows people already, and stays", places.store.display()));
-        return Ok(());
+    let shown = places.store.display();
+    if std::fs::symlink_metadata(&places.store).is_ok() {
+        match keeps_ids(machine) {
+            Ok(false) => {}
+            Ok(true) => {
+                warn(&format!("{shown} keeps ids of people or groups already, and stays"));
+                return Ok(());
+            }
+            Err(failure) => {
+                warn(&format!("{shown} stays, for whether it keeps ids cannot be found out: {failure}"));
+                return Ok(());
+            }
+        }
     }
     let beside = |path: &Path, ending: &str| {
         let mut name = path.as_os_str().to_owned();
