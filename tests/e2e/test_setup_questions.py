@@ -91,7 +91,8 @@ def test_what_the_provider_refuses_is_said_with_a_remedy_and_asked_again(machine
 
 
 def test_a_terminal_is_left_with_its_echo_after_ctrl_c_at_the_secret(machine):
-    line = f"oauth2ctl setup google --ca-file {CA} --client-id x; stty -a"
+    # With a trap of its own the shell goes on.
+    line = f"trap : INT; oauth2ctl setup google --ca-file {CA} --client-id x; stty -a"
     with Terminal(machine.sandbox.inside("/bin/bash", "-c", line), ENVIRONMENT) as terminal:
         terminal.expect(r"^Client secret.*: $")
         terminal.send("abc\x03")

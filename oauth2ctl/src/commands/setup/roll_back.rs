@@ -10,7 +10,7 @@ use pam_oauth2::login::Machine;
 use rustix::fs::FlockOperation;
 use rustix::io::FdFlags;
 use shared::clock::{Clock, SystemClock};
-use shared::store::Store;
+use shared::store::{Store, StoreError};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
@@ -179,7 +179,11 @@ pub(super) fn take_back(machine: &Machine, journal: &Journal) -> Result<(), Fail
 
 /// Does the store keep an id, of somebody who is here, was here or shares a group?
 fn keeps_ids(machine: &Machine) -> Result<bool, Failure> {
-    let store = Store::open(&machine.places)?;
+    let store = match Store::open(&machine.places) {
+        // Setup was killed, or the disk was full, before the first table: there is nothing in it.
+        Err(StoreError::NotMigrated { found: 0, .. }) => return Ok(false),
+        store => store?,
+    };
     Ok(!people(&store)?.is_empty() || !store.id_map()?.is_empty())
 }
 
