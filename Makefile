@@ -98,9 +98,10 @@ install:
 
 # Debian packages, for the release this runs on and later ones, into dist/.
 deb:
-	dpkg-buildpackage --build=binary --no-sign --no-check-builddeps
-	mkdir -p dist
-	mv ../libpam-oauth2*_* ../libnss-oauth2*_* ../oauth2ctl*_* ../pam-oauth2_*.buildinfo ../pam-oauth2_*.changes dist/
+	debian/rules clean
+	rm -rf dist
+	mkdir dist
+	debian/rules binary
 
 clean:
 	$(CARGO) clean
