@@ -13,8 +13,8 @@ use std::path::Path;
 /// As it is called.
 const PROGRAM: &str = "oauth2ctl";
 
-/// Prints the script for a shell.
-pub(super) fn completion(shell: Shell) -> Result<(), Failure> {
+/// The script for a shell.
+fn script(shell: Shell) -> Vec<u8> {
     let mut command = Cli::command();
     let mut script = Vec::new();
     match shell {
@@ -22,6 +22,12 @@ pub(super) fn completion(shell: Shell) -> Result<(), Failure> {
         Shell::Zsh => generate(shells::Zsh, &mut command, PROGRAM, &mut script),
         Shell::Fish => generate(shells::Fish, &mut command, PROGRAM, &mut script),
     }
+    script
+}
+
+/// Prints the script for a shell.
+pub(super) fn completion(shell: Shell) -> Result<(), Failure> {
+    let script = script(shell);
     let script = String::from_utf8_lossy(&script);
     field("script", &script);
     answer(script.trim_end());

@@ -51,14 +51,7 @@ fn every_command_says_what_it_does() {
 #[test]
 fn every_command_and_option_stands_in_each_completion() {
     for shell in Shell::value_variants() {
-        let mut command = Cli::command();
-        let mut script = Vec::new();
-        match shell {
-            Shell::Bash => generate(shells::Bash, &mut command, PROGRAM, &mut script),
-            Shell::Zsh => generate(shells::Zsh, &mut command, PROGRAM, &mut script),
-            Shell::Fish => generate(shells::Fish, &mut command, PROGRAM, &mut script),
-        }
-        let script = String::from_utf8(script).unwrap();
+        let script = String::from_utf8(script(*shell)).unwrap();
         for command in commands() {
             assert!(script.contains(command.get_name()), "{shell:?}: {}", command.get_name());
             for option in options(&command) {
