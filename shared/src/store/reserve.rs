@@ -33,6 +33,23 @@ pub struct Reservation<'a> {
     pub existing: bool,
 }
 
+impl<'a> Reservation<'a> {
+    /// Somebody who has an account that this package did not make: it stays as it is.
+    #[must_use]
+    pub fn of_existing(account: &'a Account, subject: Option<(Issuer, Subject)>) -> Self {
+        Self {
+            account,
+            subject,
+            expires: None,
+            groups: &[],
+            local_groups: &[],
+            reuse_name: false,
+            adopt_home: false,
+            existing: true,
+        }
+    }
+}
+
 impl Store {
     /// Reserves a row. A removed person's tombstone becomes their row again, unless the name is to be somebody else's:
     /// then it stays, and with it the old uid and whoever was removed.

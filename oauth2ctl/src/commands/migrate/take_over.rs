@@ -110,18 +110,7 @@ fn enrol(
     subject: Option<&(Issuer, Subject)>,
     by: By<'_>,
 ) -> Result<(), Failure> {
-    let wanted = Reservation {
-        account,
-        subject: subject.cloned(),
-        expires: None,
-        groups: &[],
-        local_groups: &[],
-        reuse_name: false,
-        adopt_home: false,
-        existing: true,
-    };
-    store.reserve(&wanted, by)?;
-    Ok(())
+    Ok(store.reserve(&Reservation::of_existing(account, subject.cloned()), by)?)
 }
 
 fn report(rows: &[Candidate<'_>]) {

@@ -44,16 +44,7 @@ pub(super) fn run(
 fn enrol(mut change: Change<'_>, account: &Account, subject: (Issuer, Subject)) -> Result<(), Failure> {
     let name = &account.name;
     let bound = format!("{} {}", subject.0.as_str(), subject.1.as_str());
-    let wanted = Reservation {
-        account,
-        subject: Some(subject),
-        expires: None,
-        groups: &[],
-        local_groups: &[],
-        reuse_name: false,
-        adopt_home: false,
-        existing: true,
-    };
+    let wanted = Reservation::of_existing(account, Some(subject));
     // Whoever was removed and comes back: shut until they have signed in.
     change.settle_local_accounts()?;
     change.make(|store, by| store.reserve(&wanted, by))?;
