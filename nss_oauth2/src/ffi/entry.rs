@@ -15,10 +15,11 @@ use libnss::group::CGroup;
 use libnss::passwd::CPasswd;
 use shared::identity::account::Account;
 use shared::paths;
-use shared::snapshot::SharedSnapshot;
+use shared::snapshot::{Mapped, SharedSnapshot};
 use std::ffi::CStr;
 
-static DATABASE: SharedSnapshot = SharedSnapshot::new(paths::NSS_DB);
+static DATABASE: SharedSnapshot = SharedSnapshot::new(paths::NSS_DB, &MAPPED);
+static MAPPED: Mapped = Mapped::new();
 static PEOPLE: People = People::new();
 static GROUPS: Groups = Groups::new();
 

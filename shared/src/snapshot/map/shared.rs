@@ -15,7 +15,6 @@
 use super::coarse_milliseconds;
 use super::mapped::{Identity, MappedFile};
 use super::slots::{Pin, Slots};
-use crate::secure_file::ROOT;
 use crate::snapshot::{Layout, Snapshot, SnapshotError};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -29,7 +28,11 @@ const ROUNDS: usize = 8;
 /// The newest published database at a path. Made for a static: what it maps stays mapped until it is replaced.
 pub struct SharedSnapshot {
     path: &'static str,
-    owner: u32,
+    mapped: &'static Mapped,
+}
+
+/// What a process has mapped. All zero when it is new: in a static of its own it takes no room in the module's file.
+pub struct Mapped {
     /// When the path was last compared, in milliseconds of the coarse clock.
     compared: AtomicU32,
     slots: Slots<Published>,
@@ -64,17 +67,20 @@ impl Held<'_> {
     }
 }
 
+impl Mapped {
+    /// Nothing yet.
+    #[must_use]
+    #[allow(clippy::new_without_default)] // for statics
+    pub const fn new() -> Self {
+        Self { compared: AtomicU32::new(0), slots: Slots::new() }
+    }
+}
+
 impl SharedSnapshot {
     /// The database at `path`, a file of root's. Nothing is opened yet.
     #[must_use]
-    pub const fn new(path: &'static str) -> Self {
-        Self::owned_by(path, ROOT)
-    }
-
-    /// As [`Self::new`], for tests that do not run as root.
-    #[must_use]
-    pub const fn owned_by(path: &'static str, owner: u32) -> Self {
-        Self { path, owner, compared: AtomicU32::new(0), slots: Slots::new() }
+    pub const fn new(path: &'static str, mapped: &'static Mapped) -> Self {
+        Self { path, mapped }
     }
 
     /// What `ask` finds in the newest database. It is asked again when it finds nothing, or fails, and a newer one has
@@ -101,7 +107,7 @@ impl SharedSnapshot {
 
     #[inline(never)] // once in the module, not in each of its entry points
     fn newest(&self) -> Result<Held<'_>, SnapshotError> {
-        match self.slots.pin() {
+        match self.mapped.slots.pin() {
             Some(pin) if !pin.file.is_retired() && !self.must_compare() => Ok(Held::Kept(pin)),
             pin => self.renewed(pin),
         }
@@ -109,10 +115,14 @@ impl SharedSnapshot {
 
     /// True once in an [`INTERVAL`], for one of the threads.
     fn must_compare(&self) -> bool {
-        let (now, before) = (coarse_milliseconds(), self.compared.load(Ordering::Relaxed));
+        let (now, before) = (coarse_milliseconds(), self.mapped.compared.load(Ordering::Relaxed));
         // Also when the clock has gone back, as it does for a process that enters a time namespace.
         now.wrapping_sub(before) >= INTERVAL
-            && self.compared.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            && self
+                .mapped
+                .compared
+                .compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     #[cold]
@@ -142,22 +152,22 @@ impl SharedSnapshot {
     #[cold]
     fn open<'s>(&'s self, seen: Option<&Pin<'s, Published>>) -> Result<Held<'s>, SnapshotError> {
         // Before the file is opened: it is at least as new as this.
-        self.compared.store(coarse_milliseconds(), Ordering::Relaxed);
-        let published = Published::open(self.path, self.owner).map_err(|error| self.give_up(seen, error))?;
-        Ok(self.slots.replace(seen, published).map_or_else(Held::Once, Held::Kept))
+        self.mapped.compared.store(coarse_milliseconds(), Ordering::Relaxed);
+        let published = Published::open(self.path).map_err(|error| self.give_up(seen, error))?;
+        Ok(self.mapped.slots.replace(seen, published).map_or_else(Held::Once, Held::Kept))
     }
 
     fn give_up(&self, seen: Option<&Pin<'_, Published>>, error: SnapshotError) -> SnapshotError {
         if let (Some(pin), false) = (seen, matches!(error, SnapshotError::Resources(_))) {
-            self.slots.clear(pin);
+            self.mapped.slots.clear(pin);
         }
         error
     }
 }
 
 impl Published {
-    fn open(path: &str, owner: u32) -> Result<Self, SnapshotError> {
-        let file = MappedFile::open_owned_by(path, owner)?;
+    fn open(path: &str) -> Result<Self, SnapshotError> {
+        let file = MappedFile::open(path)?;
         let layout = Snapshot::open(file.bytes())?.layout;
         Ok(Self { file, layout })
     }

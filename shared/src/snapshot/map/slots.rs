@@ -1,7 +1,7 @@
 //! A value that many threads read while it is replaced now and then: no lock, no thread-local, no allocation, and
 //! nothing that a fork at any moment could leave in a state that stops the child.
 //!
-//! A fixed number of slots; `current` names the one to read. Each slot has a counter of pins and a state:
+//! A fixed number of slots; `current` names the one to read. Each slot has counters of pins and a state:
 //!
 //! ```text
 //! FREE ──(claimed by one thread)── BUSY ──(filled, made current)── LIVE ──(one thread tries to empty it)── BUSY ── FREE
@@ -16,8 +16,12 @@
 //! Why nobody reads a value that is being dropped. All operations are sequentially consistent, so they have one order.
 //! While a thread holds a slot BUSY to empty it, the slot cannot become current: only the thread that claims it FREE
 //! can make it so. If that thread finds it not current, every reader that was satisfied by its second load had loaded
-//! before that, hence had pinned before that, and its pin is seen by the load of the counter that comes after, unless
+//! before that, hence had pinned before that, and its pin is seen by the load of its counter that comes after, unless
 //! it has let go by then. A reader that pins later is not satisfied by its second load and never looks.
+//!
+//! Why a slot has several counters. Threads that count on one cache line take it from each other at every lookup. Each
+//! counts in the lane that the address of its stack chooses, and lets go in the same one; the argument above holds for
+//! each counter by itself.
 //!
 //! Why no slot is forgotten. A reader that lets go while another thread holds the slot BUSY leaves it to that thread,
 //! which looks at the counter once more after it has set LIVE. A writer's own pin keeps its slot from being emptied
@@ -32,36 +36,44 @@
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering::SeqCst};
 
 /// One is current, one or two are still being read; the rest is for what forks leave behind.
 const SLOTS: usize = 16;
+/// Threads of two lanes do not disturb each other.
+const LANES: usize = 8;
 
 const FREE: u8 = 0;
 const BUSY: u8 = 1;
 const LIVE: u8 = 2;
 
+/// All zero when it is new, so that it costs the file of the module nothing.
 pub(super) struct Slots<T> {
     /// Index of the current slot, counted from one; 0: none.
     current: AtomicUsize,
     slots: [Slot<T>; SLOTS],
+    lanes: [Lane; LANES],
 }
 
-/// On a cache line of its own, so that readers of one value do not disturb those of the next.
-#[repr(align(64))]
 struct Slot<T> {
-    pins: AtomicUsize,
     state: AtomicU8,
     value: UnsafeCell<MaybeUninit<T>>,
 }
 
+/// Pins of each slot; a cache line.
+#[repr(align(64))]
+struct Lane([AtomicU32; SLOTS]);
+
+/// The lane of the calling thread. Stacks are megabytes apart, with a guard page between them (pthread_create(3)), so
+/// that the page numbers of neighbours differ in their last bits.
+fn lane() -> usize {
+    let here = 0_u8;
+    std::ptr::from_ref(&here).addr() / 4096 % LANES
+}
+
 impl<T> Slot<T> {
     const fn new() -> Self {
-        Self {
-            pins: AtomicUsize::new(0),
-            state: AtomicU8::new(FREE),
-            value: UnsafeCell::new(MaybeUninit::uninit()),
-        }
+        Self { state: AtomicU8::new(FREE), value: UnsafeCell::new(MaybeUninit::uninit()) }
     }
 
     fn turn(&self, from: u8, to: u8) -> bool {
@@ -76,21 +88,37 @@ unsafe impl<T: Send + Sync> Sync for Slots<T> {}
 pub(super) struct Pin<'s, T> {
     owner: &'s Slots<T>,
     slot: &'s Slot<T>,
+    pins: &'s AtomicU32,
     number: usize,
 }
 
 impl<T> Slots<T> {
     pub(super) const fn new() -> Self {
-        Self { current: AtomicUsize::new(0), slots: [const { Slot::new() }; SLOTS] }
+        Self {
+            current: AtomicUsize::new(0),
+            slots: [const { Slot::new() }; SLOTS],
+            lanes: [const { Lane([const { AtomicU32::new(0) }; SLOTS]) }; LANES],
+        }
+    }
+
+    /// Pins a slot, whatever is in it.
+    fn hold(&self, number: usize) -> Option<Pin<'_, T>> {
+        let index = number.checked_sub(1)?;
+        let (slot, pins) = (self.slots.get(index)?, self.lanes.get(lane())?.0.get(index)?);
+        pins.fetch_add(1, SeqCst);
+        Some(Pin { owner: self, slot, pins, number })
+    }
+
+    fn is_pinned(&self, number: usize) -> bool {
+        let pins = self.lanes.iter().filter_map(|lane| lane.0.get(number.checked_sub(1)?));
+        pins.into_iter().any(|pins| pins.load(SeqCst) != 0)
     }
 
     /// The current value.
     pub(super) fn pin(&self) -> Option<Pin<'_, T>> {
         loop {
             let number = self.current.load(SeqCst);
-            let slot = self.slots.get(number.checked_sub(1)?)?;
-            slot.pins.fetch_add(1, SeqCst);
-            let pin = Pin { owner: self, slot, number };
+            let pin = self.hold(number)?;
             if self.current.load(SeqCst) == number {
                 return Some(pin);
             }
@@ -102,12 +130,9 @@ impl<T> Slots<T> {
     /// # Errors
     /// Gives the value back if another thread was faster or no slot is free.
     pub(super) fn replace(&self, seen: Option<&Pin<'_, T>>, value: T) -> Result<Pin<'_, T>, T> {
-        let Some((index, slot)) = self.slots.iter().enumerate().find(|(_, slot)| slot.turn(FREE, BUSY))
-        else {
-            return Err(value);
-        };
-        slot.pins.fetch_add(1, SeqCst);
-        let pin = Pin { owner: self, slot, number: index + 1 };
+        let free = self.slots.iter().position(|slot| slot.turn(FREE, BUSY));
+        let Some(pin) = free.and_then(|index| self.hold(index + 1)) else { return Err(value) };
+        let slot = pin.slot;
         // SAFETY: the slot is BUSY by this thread, and was never current since it was FREE: nobody else looks.
         unsafe { (*slot.value.get()).write(value) };
         let seen = seen.map_or(0, |pin| pin.number);
@@ -129,7 +154,7 @@ impl<T> Slots<T> {
     /// Drops the value of a slot that nobody reads and nobody will.
     #[cold]
     fn empty(&self, slot: &Slot<T>, number: usize) {
-        let unused = || self.current.load(SeqCst) != number && slot.pins.load(SeqCst) == 0;
+        let unused = || self.current.load(SeqCst) != number && !self.is_pinned(number);
         while unused() && slot.turn(LIVE, BUSY) {
             if unused() {
                 // SAFETY: LIVE says it is written; BUSY by this thread and unused, so nobody looks (see above).
@@ -153,7 +178,7 @@ impl<T> Deref for Pin<'_, T> {
 
 impl<T> Drop for Pin<'_, T> {
     fn drop(&mut self) {
-        self.slot.pins.fetch_sub(1, SeqCst);
+        self.pins.fetch_sub(1, SeqCst);
         if self.owner.current.load(SeqCst) != self.number {
             self.owner.empty(self.slot, self.number);
         }
