@@ -28,7 +28,7 @@ pub(super) fn lock(machine: &Machine, people: &[Person]) -> Result<(), Failure> 
     // Before the publication: it holds also where that fails.
     result = result.and(change.settle_local_accounts());
     if is_new {
-        super::super::publish_now(machine).map_err(|failure| {
+        super::super::publish_change(machine).map_err(|failure| {
             Failure::Other(format!("locked; but that is not published yet: {failure}. Say it again"))
         })?;
     } else {

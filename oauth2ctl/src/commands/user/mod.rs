@@ -100,7 +100,7 @@ impl<'a> Change<'a> {
     /// Publishes it, and says so: `sentence` to the administrator, `line` to the system log.
     fn publish(&self, line: &str, sentence: &str) -> Result<(), Failure> {
         changed(line);
-        super::publish_now(self.machine).map_err(|failure| {
+        super::publish_change(self.machine).map_err(|failure| {
             Failure::Other(format!("{sentence}; but that is not published yet: {failure}. Say it again"))
         })?;
         say(sentence);
