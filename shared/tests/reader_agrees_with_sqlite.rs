@@ -8,6 +8,7 @@ use rusqlite::{Connection, params};
 use shared::snapshot::{self, APPLICATION_ID, FORMAT, SCHEMA, SLOTS, Snapshot};
 use shared::types::is_login_name;
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::MaybeUninit;
 
 const KEY: [u8; 16] = [0x5a; 16];
 
@@ -161,9 +162,30 @@ fn delete_some(db: &Connection, people: &[Person], groups: &[Group]) -> rusqlite
     db.execute_batch("COMMIT")
 }
 
+/// The gids other than `skip`, copied into so many places at a time.
+#[allow(unsafe_code)]
+fn copied(person: &snapshot::Person<'_>, skip: u32, places: usize) -> Vec<u32> {
+    let (mut gids, mut copied) = (person.supplementary(), Vec::new());
+    let mut places = vec![MaybeUninit::uninit(); places];
+    loop {
+        let filled = gids.copy_to(&mut places, skip).unwrap();
+        // SAFETY: so many places were filled.
+        copied.extend(places[..filled].iter().map(|place| unsafe { place.assume_init() }));
+        if filled < places.len() {
+            return copied;
+        }
+    }
+}
+
 /// One line for all fields, so that a difference is readable.
 fn shown(person: &snapshot::Person<'_>) -> String {
     let gids: Vec<u32> = person.supplementary().map(Result::unwrap).collect();
+    let skip = gids.get(gids.len() / 2).copied().unwrap_or(u32::MAX);
+    let others: Vec<_> = gids.iter().copied().filter(|gid| *gid != skip).collect();
+    for places in [1, 7, 5000] {
+        assert_eq!(copied(person, u32::MAX, places), gids);
+        assert_eq!(copied(person, skip, places), others);
+    }
     let text = |field: &[u8]| String::from_utf8(field.to_vec()).unwrap();
     let days = (person.confirmed_day, person.expires_day);
     let flags = (person.visible, person.private_group);

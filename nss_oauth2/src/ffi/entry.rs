@@ -180,9 +180,13 @@ unsafe extern "C" fn _nss_oauth2_initgroups_dyn(
         let name = unsafe { bytes(name) };
         // SAFETY: see the head of the file.
         let list = unsafe { GroupList::new(skip, start, size, groups, limit) };
-        let published = || lookup::supplementary(&DATABASE, name, |gids| list.enter(gids));
+        let published = || {
+            lookup::supplementary(&DATABASE, name, |mut gids| {
+                list.enter(|places, skip| gids.copy_to(places, skip))
+            })
+        };
         or_prospective(name, published, |account| {
-            list.enter(account.supplementary.iter().map(|gid| Ok(gid.get())))
+            list.enter_each(account.supplementary.iter().map(|gid| gid.get()))
         })
     };
     // SAFETY: see the head of the file.

@@ -3,6 +3,7 @@
 use crate::lookup::LookupError;
 use libc::{c_long, gid_t};
 use shared::snapshot::SnapshotError;
+use std::mem::MaybeUninit;
 
 /// The array of libc: of `size` entries `start` are filled.
 pub(super) struct GroupList {
@@ -34,31 +35,40 @@ impl GroupList {
     }
 
     /// Enters gids behind those of other sources, in the place of those that an earlier call has entered; on an error
-    /// none. What the limit leaves no room for is cut off, as every other source does.
+    /// none. What the limit leaves no room for is cut off, as every other source does. `copy` gets places and the gid
+    /// to leave out, and fills as many as it can from the front.
     pub(super) fn enter(
         &self,
-        gids: impl Iterator<Item = Result<u32, SnapshotError>>,
+        mut copy: impl FnMut(&mut [MaybeUninit<gid_t>], gid_t) -> Result<usize, SnapshotError>,
     ) -> Result<(), LookupError> {
         self.set_filled(self.before)?;
         let mut filled = self.before;
         // SAFETY: the promise of `new`.
         let (mut room, mut array) = unsafe { (usize::try_from(*self.size).unwrap_or(0), *self.groups) };
-        for gid in gids {
-            let gid = gid?;
-            if gid == self.skip {
-                continue;
-            }
-            if filled >= room {
-                match self.grow(room)? {
-                    Some(grown) => (room, array) = grown,
-                    None => break,
+        loop {
+            if let Some(free @ 1..) = room.checked_sub(filled) {
+                // SAFETY: `array` has `room` entries, and those from `filled` on hold nothing.
+                let places = unsafe { std::slice::from_raw_parts_mut(array.add(filled).cast(), free) };
+                let entered = copy(places, self.skip)?;
+                filled += entered;
+                if entered < free {
+                    break;
                 }
             }
-            // SAFETY: `array` has `room` entries, and `filled` is below that.
-            unsafe { array.add(filled).write(gid) };
-            filled += 1;
+            match self.grow(room)? {
+                Some(grown) => (room, array) = grown,
+                None => break,
+            }
         }
         self.set_filled(filled)
+    }
+
+    /// As [`Self::enter`], for gids that are not in a file.
+    pub(super) fn enter_each(&self, gids: impl Iterator<Item = gid_t>) -> Result<(), LookupError> {
+        let mut gids = gids.filter(|gid| *gid != self.skip);
+        self.enter(|places, _| {
+            Ok(places.iter_mut().zip(&mut gids).map(|(place, gid)| place.write(gid)).count())
+        })
     }
 
     fn set_filled(&self, filled: usize) -> Result<(), LookupError> {
@@ -109,10 +119,9 @@ mod tests {
             }
         }
 
-        fn enter(&mut self, gids: &[Result<u32, SnapshotError>], limit: c_long) -> Result<(), LookupError> {
-            // SAFETY: the fields describe an array of malloc's.
-            let list = unsafe { GroupList::new(7, &mut self.start, &mut self.size, &mut self.groups, limit) };
-            list.enter(gids.iter().copied())
+        fn list(&mut self, limit: c_long) -> GroupList {
+            // SAFETY: the fields describe an array of malloc's, and outlive the list.
+            unsafe { GroupList::new(7, &mut self.start, &mut self.size, &mut self.groups, limit) }
         }
 
         fn filled(&self) -> &[gid_t] {
@@ -131,19 +140,18 @@ mod tests {
     #[test]
     fn gids_are_entered_behind_those_of_others_and_the_primary_one_is_not() {
         let mut array = Array::with(7, 4);
-        array.enter(&[Ok(1), Ok(7), Ok(2)], -1).unwrap();
+        array.list(-1).enter_each([1, 7, 2].into_iter()).unwrap();
         assert_eq!(array.filled(), [7, 1, 2]);
         assert_eq!(array.size, 4);
     }
 
     #[test]
     fn the_array_is_doubled_up_to_the_limit() {
-        let many: Vec<_> = (1000..1100).map(Ok).collect();
         let mut array = Array::with(7, 1);
-        array.enter(&many, 0).unwrap();
+        array.list(0).enter_each(1000..1100).unwrap();
         assert_eq!((array.start, array.size), (101, 128));
         let mut limited = Array::with(7, 1);
-        limited.enter(&many, 20).unwrap();
+        limited.list(20).enter_each(1000..1100).unwrap();
         assert_eq!((limited.start, limited.size), (20, 20));
         assert_eq!(limited.filled()[19], 1018);
     }
@@ -151,7 +159,11 @@ mod tests {
     #[test]
     fn a_fault_leaves_nothing_entered() {
         let mut array = Array::with(7, 4);
-        assert!(array.enter(&[Ok(1), Err(SnapshotError::Damaged(""))], -1).is_err());
+        let fault = |places: &mut [MaybeUninit<gid_t>], _| {
+            places[0].write(1);
+            Err(SnapshotError::Damaged(""))
+        };
+        assert!(array.list(-1).enter(fault).is_err());
         assert_eq!(array.filled(), [7]);
     }
 }

@@ -4,6 +4,7 @@
 use super::SnapshotError;
 use super::table::{Blob, Chunks, Columns};
 use crate::types::{Gid, NAME_MAX, Uid, is_login_name};
+use std::mem::MaybeUninit;
 
 /// Gecos, home and shell of a person together, in bytes: what stands in the leaf of the b-tree however many groups
 /// follow (at least 489 bytes do; the name and the numbers have the rest).
@@ -202,6 +203,28 @@ pub struct Gids<'a> {
 }
 
 impl Gids<'_> {
+    /// Copies gids other than `skip` to the front of `places`: how many. Fewer than there are places: there are no more.
+    /// Somebody in hundreds of groups has them copied here without a question for each.
+    ///
+    /// # Errors
+    /// As the iterator's; what was copied is void then.
+    pub fn copy_to(&mut self, places: &mut [MaybeUninit<u32>], skip: u32) -> Result<usize, SnapshotError> {
+        let mut filled = 0;
+        while let Some(free) = places.get_mut(filled..).filter(|free| !free.is_empty()) {
+            let (words, _) = self.chunk.as_chunks();
+            let words = words.get(..free.len()).unwrap_or(words);
+            if let Some(rest) = self.chunk.get(4 * words.len()..).filter(|_| !words.is_empty()) {
+                filled += copy_words(words, free, skip)?;
+                self.chunk = rest;
+            } else if let Some(word) = self.across_pages()? {
+                filled += copy_words(&[word], free, skip)?;
+            } else {
+                break;
+            }
+        }
+        Ok(filled)
+    }
+
     /// The word that is cut by the end of a page, or the first on the next one.
     #[cold]
     fn across_pages(&mut self) -> Result<Option<[u8; 4]>, SnapshotError> {
@@ -219,6 +242,21 @@ impl Gids<'_> {
             }
         }
     }
+}
+
+/// Copies gids other than `skip`: how many. There are at least as many places as words.
+fn copy_words(words: &[[u8; 4]], places: &mut [MaybeUninit<u32>], skip: u32) -> Result<usize, SnapshotError> {
+    let (mut filled, mut refused) = (0, false);
+    for word in words {
+        let gid = u32::from_be_bytes(*word);
+        refused |= !is_group(gid);
+        // Written over by the next if it is to be left out: no branch.
+        if let Some(place) = places.get_mut(filled) {
+            place.write(gid);
+        }
+        filled += usize::from(gid != skip);
+    }
+    if refused { Err(SnapshotError::Refused("a supplementary gid")) } else { Ok(filled) }
 }
 
 /// The beginning of a word whose end is on the next page.
