@@ -2,7 +2,7 @@
 
 use crate::snapshot::{self, Header, State};
 use rusqlite::{Connection, OptionalExtension, Params, params};
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
@@ -64,6 +64,8 @@ impl HeaderRow {
 pub(super) struct SnapshotFile {
     connection: Connection,
     hash_key: [u8; 16],
+    /// Not a copy: its pages are as the order of the insertions left them.
+    is_new: bool,
 }
 
 impl SnapshotFile {
@@ -77,7 +79,7 @@ impl SnapshotFile {
         connection.pragma_update(None, "application_id", snapshot::APPLICATION_ID)?;
         connection.pragma_update(None, "user_version", snapshot::FORMAT)?;
         let hash_key = connection.query_row("SELECT randomblob(16)", [], |row| row.get(0))?;
-        Ok(Self { connection, hash_key })
+        Ok(Self { connection, hash_key, is_new: true })
     }
 
     /// An empty database under the hash key of another one.
@@ -95,7 +97,7 @@ impl SnapshotFile {
         // Every page is looked at when the rows are counted, and few are changed: mapped, none of them is copied. A copy has
         // no holes, so that a full disk does not show here.
         connection.execute_batch(&format!("PRAGMA mmap_size = {MAPPED}; BEGIN"))?;
-        Ok(Self { connection, hash_key })
+        Ok(Self { connection, hash_key, is_new: false })
     }
 
     fn execute(&self, sql: &str, values: impl Params) -> Result<usize, WriteError> {
@@ -254,9 +256,37 @@ impl SnapshotFile {
         )?;
         self.connection.execute_batch("COMMIT")?;
         self.connection.flush_prepared_statement_cache();
+        if self.is_new {
+            self.pack(path)?;
+        }
         self.connection.close().map_err(|(_, error)| error)?;
         let file = OpenOptions::new().write(true).open(path)?;
         file.write_all_at(&[3], WRITE_VERSION)?;
+        Ok(())
+    }
+
+    /// Puts the rows into full pages, in the order of their keys: names come by their hashes, so that a third of each page is
+    /// empty and neighbours are far from each other. Every later publication copies this file, and every lookup reads it.
+    fn pack(&self, path: &Path) -> Result<(), WriteError> {
+        let mut packed = path.as_os_str().to_owned();
+        packed.push(".packed");
+        let packed = Path::new(&packed);
+        let written = self.write_packed(packed).and_then(|()| Ok(fs::rename(packed, path)?));
+        if written.is_err() {
+            // On a full disk it would be in the way of everybody else.
+            let _ = fs::remove_file(packed);
+        }
+        written
+    }
+
+    fn write_packed(&self, path: &Path) -> Result<(), WriteError> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        // SQLite takes an empty file as it is, with its mode.
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        self.execute("VACUUM INTO ?1", [path.to_str()])?;
         Ok(())
     }
 }
