@@ -14,6 +14,7 @@ from rig.useradd import CONFIG, UseraddMachine
 EPOCH = datetime.date(1970, 1, 1)
 TODAY = datetime.datetime.now(datetime.timezone.utc).date()
 OWN = TODAY + datetime.timedelta(days=1000)  # an administrator's own day
+SHUT = "37"  # the day of whoever is shut by us: nobody writes it by hand
 NUMBERS = itertools.count(1)
 
 
@@ -40,11 +41,40 @@ def person(machine):
 
 def test_a_lock_is_also_the_accounts_own_expiry_and_gives_an_administrators_day_back(machine, person):
     machine.ctl(f"user lock {person}")
-    assert machine.expiry(person) == "1"
+    assert machine.expiry(person) == SHUT
     assert not machine.key_opens(person)
     machine.ctl(f"user unlock {person}")
     assert machine.expiry(person) == days(OWN)
     assert machine.key_opens(person)
+
+
+@pytest.mark.parametrize("by_hand", ["usermod -e 1", "chage -E 0", "chage -E 1970-01-02"])
+def test_an_administrators_own_word_that_the_account_is_shut_outlives_ours(machine, person, by_hand):
+    machine.ctl(f"user lock {person}")
+    machine.sandbox.run(f"{by_hand} {person}")
+    own = machine.expiry(person)
+    machine.ctl("publish")
+    assert machine.expiry(person) == own
+    machine.ctl(f"user unlock {person}")
+    assert machine.expiry(person) == own
+    assert not machine.key_opens(person)
+
+
+def test_whoever_reads_the_day_of_ours_finds_that_it_is_over(machine, person):
+    """pam_unix alone, as where our own line is missing; chage(1) prints it as a day that has been."""
+    machine.ctl(f"user lock {person}")
+    sandbox = machine.sandbox
+    assert "Account expires\t\t\t\t\t\t: Feb 07, 1970" in sandbox.output(f"LC_ALL=C chage -l {person}")
+    sandbox.write("/etc/pam.d/shadow-alone", "account required pam_unix.so\n")
+    assert not sandbox.succeeds(["pamtester", "shadow-alone", person, "acct_mgmt"])
+    stack = sandbox.read("/etc/pam.d/common-account")
+    product.remove_account_line(sandbox)
+    try:
+        assert not machine.key_opens(person)
+    finally:
+        sandbox.write("/etc/pam.d/common-account", stack)
+    machine.ctl(f"user unlock {person}")
+    assert sandbox.succeeds(["pamtester", "shadow-alone", person, "acct_mgmt"])
 
 
 def test_a_day_to_come_reaches_the_account_and_the_earlier_one_wins(machine, person):
@@ -58,7 +88,7 @@ def test_a_day_to_come_reaches_the_account_and_the_earlier_one_wins(machine, per
 def test_somebody_who_was_removed_comes_back_to_their_account_and_keys_wait_for_the_sign_in(machine, person):
     line = machine.passwd_line(person)
     machine.ctl(f"user remove {person}")
-    assert machine.expiry(person) == "1"
+    assert machine.expiry(person) == SHUT
     assert machine.person.try_everything(person) == 255
     # Whatever was done about it since: nobody comes in before they have signed in.
     machine.sandbox.run(f"chage -E -1 {person}")
@@ -99,7 +129,7 @@ def test_whom_allowed_users_names_no_more_is_shut_where_nobody_asks_us_too(machi
     try:
         assert machine.key_opens(person)
         _publish(machine, allowed_users=["somebody-else"])
-        assert machine.expiry(person) == "1"
+        assert machine.expiry(person) == SHUT
         assert not machine.key_opens(person)
         _publish(machine, allowed_users=["somebody-else", person])
         assert machine.expiry(person) == days(OWN)
@@ -168,7 +198,7 @@ def test_at_asks_the_same_questions_as_cron(machine, person):
 def test_whom_the_providers_groups_shut_out_is_shut_until_they_are_admitted_again(release):
     with UseraddMachine(release, allowed_groups=["3f1c-staff"]) as machine:
         machine.give_key("ann")
-        for groups, status, day in [(["3f1c-staff"], 0, ""), ([], 255, "1"), (["3f1c-staff"], 0, "")]:
+        for groups, status, day in [(["3f1c-staff"], 0, ""), ([], 255, SHUT), (["3f1c-staff"], 0, "")]:
             machine.provider.people({"ann": {"groups": groups, "sub": "subject-of-ann"}})
             login = machine.person.login_again if machine.resolves("ann") else machine.person.first_login
             assert login("ann").status == status

@@ -46,7 +46,7 @@ pub(crate) enum User {
     ///
     /// Lock, expiry and removal also set the day of expiry in shadow(5) of accounts that useradd mode made; so does `oauth2ctl
     /// publish`, for people whom "allowed_users" no longer names. The earlier of that day and an administrator's own (chage -E)
-    /// counts, and the latter comes back when ours is taken off.
+    /// counts, and the latter comes back when ours is taken off. Whom we have shut, shadow(5) has expired on 1970-02-07.
     Expire {
         /// Login name
         name: String,

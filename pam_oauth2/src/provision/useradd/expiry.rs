@@ -13,8 +13,10 @@ use shared::types::{LoginName, Uid};
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
-/// 1970-01-02, in days, as usermod(8) advises for an account that is to be shut; shadow(5) leaves 0 undefined.
-const SHUT: u32 = 1;
+/// The day that stands in shadow(5) of an account which we have shut: 1970-02-07, in days. Every reader compares it with today,
+/// so that it is over for all of them, as the 1 is that usermod(8) advises; but nobody writes it by hand, and an administrator's
+/// own 0 or 1 is told from ours. Early, for machines whose clock begins at 1970; shadow(5) leaves 0 undefined.
+pub(super) const SHUT: u32 = 37;
 
 /// Beside the live store.
 const RECORD: &str = "local-expiry";

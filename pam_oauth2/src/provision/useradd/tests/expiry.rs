@@ -61,6 +61,9 @@ fn rig(day: &str) -> Rig {
     rig
 }
 
+/// The day of whoever is shut, as usermod and shadow(5) have it.
+const OURS: &str = "37";
+
 const BY: By<'_> = By { actor: "test", now: 1 };
 
 fn ann() -> LoginName {
@@ -78,7 +81,7 @@ fn a_lock_gives_an_administrators_own_day_back() {
         assert_eq!(settle(&rig), 0, "nobody is shut");
         store(&rig).lock(&ann(), BY).unwrap();
         let earlier = own == "0" || own == "1";
-        assert_eq!((settle(&rig), day(&rig).as_str()), if earlier { (0, own) } else { (1, "1") });
+        assert_eq!((settle(&rig), day(&rig).as_str()), if earlier { (0, own) } else { (1, OURS) });
         assert_eq!(settle(&rig), 0, "and it stays so");
         store(&rig).unlock(&ann(), BY).unwrap();
         let back = if own == "-5" { "" } else { own };
@@ -92,9 +95,42 @@ fn a_day_that_an_administrator_sets_meanwhile_counts() {
     store(&rig).lock(&ann(), BY).unwrap();
     settle(&rig);
     set(&rig.dir.path().join("shadow"), "22000");
-    assert_eq!((settle(&rig), day(&rig).as_str()), (1, "1"), "it is locked all the same");
+    assert_eq!((settle(&rig), day(&rig).as_str()), (1, OURS), "it is locked all the same");
     store(&rig).unlock(&ann(), BY).unwrap();
     assert_eq!((settle(&rig), day(&rig).as_str()), (1, "22000"));
+}
+
+/// What usermod(8), chage(1) and habit make of "shut it now", said while the account is shut by us.
+#[test]
+fn an_administrator_who_shuts_somebody_whom_we_have_shut_has_shut_them_when_we_open() {
+    for own in ["0", "1"] {
+        let rig = rig("21000");
+        store(&rig).lock(&ann(), BY).unwrap();
+        settle(&rig);
+        set(&rig.dir.path().join("shadow"), own);
+        assert_eq!((settle(&rig), day(&rig).as_str()), (0, own));
+        store(&rig).unlock(&ann(), BY).unwrap();
+        assert_eq!((settle(&rig), day(&rig).as_str()), (0, own));
+    }
+}
+
+#[test]
+fn a_day_of_ours_as_earlier_versions_wrote_it_becomes_the_one_of_now_and_is_taken_off_as_well() {
+    for is_locked in [true, false] {
+        let rig = rig("1");
+        let record = rig.places.lock.with_file_name("local-expiry");
+        let uid = rig.etc.borrow().user("ann").unwrap().uid;
+        shared::secure_file::replace(&record, format!("{uid} 21000 1\n").as_bytes(), 0o600).unwrap();
+        if is_locked {
+            store(&rig).lock(&ann(), BY).unwrap();
+        }
+        assert_eq!((settle(&rig), day(&rig).as_str()), (1, if is_locked { OURS } else { "21000" }));
+    }
+}
+
+#[test]
+fn the_day_of_whoever_is_shut_is_one_constant() {
+    assert_eq!(OURS.parse(), Ok(super::super::expiry::SHUT));
 }
 
 #[test]
@@ -105,7 +141,7 @@ fn the_earlier_of_the_administrators_day_and_ours_wins() {
         (Some(20_500), "20500"),
         (Some(20_600), "20600"),
         (Some(22_000), "21000"),
-        (Some(0), "1"),
+        (Some(0), OURS),
         (None, "21000"),
     ] {
         expire(ours);
@@ -120,13 +156,13 @@ fn the_earlier_of_the_administrators_day_and_ours_wins() {
 fn whoever_is_removed_is_shut_until_they_have_signed_in_again() {
     let rig = rig("21000");
     store(&rig).remove(&ann(), 1, "test").unwrap();
-    assert_eq!((settle(&rig), day(&rig).as_str()), (1, "1"));
+    assert_eq!((settle(&rig), day(&rig).as_str()), (1, OURS));
     rig.execute(
         "INSERT INTO identity(login_name, issuer, subject, uid, gid, home, shell, state, created_at, generation, existing) \
          SELECT login_name, issuer, subject, uid, uid, '/nonexistent/ann', '/bin/bash', 'reserved', 1, 9, 1 FROM tombstone; \
          DELETE FROM tombstone",
     );
-    assert_eq!((settle(&rig), day(&rig).as_str()), (0, "1"), "their keys wait");
+    assert_eq!((settle(&rig), day(&rig).as_str()), (0, OURS), "their keys wait");
     rig.expect("usermod --expiredate 21000 -- ann", Act::Prints(""));
     rig.provision("ann").unwrap();
 }
@@ -135,7 +171,7 @@ fn whoever_is_removed_is_shut_until_they_have_signed_in_again() {
 fn a_return_that_was_cut_short_before_the_account_was_opened_is_brought_to_its_end_by_the_next_sign_in() {
     let rig = rig("21000");
     rig.execute("UPDATE identity SET state = 'locked'");
-    assert_eq!((settle(&rig), day(&rig).as_str()), (1, "1"));
+    assert_eq!((settle(&rig), day(&rig).as_str()), (1, OURS));
     rig.execute("UPDATE identity SET state = 'confirmed'");
     rig.expect("usermod --expiredate 21000 -- ann", Act::Prints(""));
     assert!(!rig.provision("ann").unwrap().first);
@@ -152,7 +188,7 @@ fn whom_allowed_users_does_not_name_is_shut_and_opened_again() {
         settle(&rig);
         day(&rig)
     };
-    assert_eq!([allow("[\"bob\"]"), allow("[\"bob\", \"ann\"]")], ["1", ""]);
+    assert_eq!([allow("[\"bob\"]"), allow("[\"bob\", \"ann\"]")], [OURS, ""]);
 }
 
 #[test]
@@ -164,7 +200,7 @@ fn whom_the_providers_groups_shut_out_is_shut_as_long_as_there_is_the_rule() {
     let text = std::fs::read_to_string(&path).unwrap();
     let text = text.replace("{\"client_id\"", "{\"allowed_groups\": [\"staff\"], \"client_id\"");
     shared::secure_file::replace(&path, text.as_bytes(), 0o600).unwrap();
-    assert_eq!((settle(&rig), day(&rig).as_str()), (1, "1"));
+    assert_eq!((settle(&rig), day(&rig).as_str()), (1, OURS));
     rig.execute("UPDATE identity SET revoked = 0");
     assert_eq!((settle(&rig), day(&rig).as_str()), (1, "21000"));
 }
@@ -187,7 +223,7 @@ fn a_change_that_failed_or_was_cut_short_loses_no_day() {
     store(&rig).lock(&ann(), BY).unwrap();
     assert!(try_settle(&rig, true).is_err());
     settle(&rig);
-    assert_eq!(day(&rig), "1");
+    assert_eq!(day(&rig), OURS);
     // From one day of ours to another, killed before usermod and after it.
     store(&rig).unlock(&ann(), BY).unwrap();
     store(&rig).set_expiry(&ann(), Some(Day(20_500)), BY).unwrap();
