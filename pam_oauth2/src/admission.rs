@@ -68,7 +68,8 @@ impl Admitted {
     }
 }
 
-/// Somebody who has signed in here before, proved to be that very person again, and whom `allowed_groups` lets in no longer.
+/// Somebody who has signed in here before, or was bound to an account of the machine's own, proved to be that very person, and
+/// whom `allowed_groups` does not let in.
 /// Nobody else's token makes one: name, subject and account are those of the person's row.
 #[derive(Debug)]
 pub struct Revoked {

@@ -66,7 +66,7 @@ def test_an_account_of_useradd_is_shut_once():
                             " && oauth2ctl publish")
         for command in ("user lock uwe", "user sweep", "user remove uwe"):
             ask(machine, command)
-            assert machine.sandbox.output("getent shadow uwe").split(":")[7] == "1"
+            assert machine.sandbox.output("getent shadow uwe").split(":")[7] == "37"
             files = ctl.files(machine)
             for _ in range(RUNS - 1):
                 assert ask(machine, command)["changed"] is False

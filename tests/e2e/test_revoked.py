@@ -53,6 +53,28 @@ def test_a_group_that_is_taken_away_takes_the_keys_along_and_gives_them_back(mac
     assert [kind for kind in kinds.split() if kind != "group_added"][:1] == ["reinstated"]
 
 
+def test_whom_an_administrator_has_bound_to_an_account_of_the_machine_loses_its_keys_at_the_first_refusal():
+    with Machine("bookworm", config={**CONFIG, "local_users": "allow"}, enabled=False) as machine:
+        sandbox, key = machine.sandbox, machine.sandbox.read(product.ROOT_KEY + ".pub")
+        sandbox.run("pam-auth-update --package --disable oauth2 --enable oauth2-local")
+        product.enable(sandbox)
+        sandbox.run("useradd -m -s /bin/bash pat && install -d -o pat -m 700 /home/pat/.ssh")
+        sandbox.write("/home/pat/.ssh/authorized_keys", key)
+        sandbox.run(f"oauth2ctl user bind pat {machine.provider.issuer} subject-of-pat")
+        opens = lambda: machine.person.key_login("pat", product.ROOT_KEY).status == 0  # noqa: E731
+        assert opens(), "until the first sign-in nothing is known"
+        machine.provider.people({"pat": {"groups": ["77-lab"], "sub": "subject-of-pat"}})
+        watch = machine.watch()
+        assert machine.person.first_login("pat").status == 255
+        watch.one_verdict("refused", "not_allowed")
+        assert not opens()
+        assert not sandbox.succeeds("pamtester cron pat acct_mgmt") and not sandbox.succeeds("su pat -c true")
+        assert "reserved" in sandbox.output("oauth2ctl user show pat")
+        machine.provider.people({"pat": {"groups": [STAFF], "sub": "subject-of-pat"}})
+        assert machine.person.first_login("pat").status == 0
+        assert opens()
+
+
 def test_nobody_else_can_take_the_keys_away(machine):
     machine.provider.people({"mallory": {"groups": []}, "ann": {"groups": [], "sub": "somebody-else"}})
     watch = machine.watch()

@@ -20,6 +20,7 @@ use shared::etc::LocalNames;
 use shared::identity::account::Account;
 use shared::prospective::Absent;
 use shared::snapshot::State;
+use shared::store::RowState;
 use shared::types::LoginName;
 use std::time::Duration;
 
@@ -221,10 +222,10 @@ fn hold_row(
     row: &Row,
     resolved: Option<&Resolved>,
 ) -> Result<Held, LoginError> {
-    let revoked = known::is_revoked(login.machine, row, config);
+    let revoked = known::revoked(login.machine, row, config);
     match row.barred(login.clock.today()) {
         // A sign-in is what takes it back.
-        Some(Barred::Denied) if revoked => {}
+        Some(Barred::Denied) if revoked.is_some() => {}
         Some(barred) => return Err(LoginError::Barred(barred)),
         None => {}
     }
@@ -234,7 +235,7 @@ fn hold_row(
         Some(resolved) => resolved,
     };
     let account = known::account_of(resolved)?;
-    let confirmed = row.state == State::Confirmed || revoked;
+    let confirmed = row.state == State::Confirmed || revoked == Some(RowState::Confirmed);
     let origin = if row.is_served { Origin::Ours } else { Origin::Existing };
     let needs_no_home = !confirmed && origin == Origin::Ours;
     if needs_no_home

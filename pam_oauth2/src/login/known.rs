@@ -139,17 +139,17 @@ pub(super) fn home_is_adopted(machine: &Machine, account: &Account) -> Result<bo
     Ok(person.is_some_and(|person| person.account.home == account.home && is_adopted(&person)))
 }
 
-/// Is somebody shut out by nothing but the groups of their last sign-in? What is published does not say which rule it was.
-pub(super) fn is_revoked(machine: &Machine, row: &Row, config: &Config) -> bool {
-    let Ok(name) = LoginName::parse(&row.entry.name) else { return false };
+/// Whom nothing but the groups of their last sign-in shut out, and how far they had come before: `None` is everybody else. What
+/// is published does not say which rule it was.
+pub(super) fn revoked(machine: &Machine, row: &Row, config: &Config) -> Option<RowState> {
+    let name = LoginName::parse(&row.entry.name).ok()?;
     if row.state != State::Denied || !policy::permits_user(&name, config) {
-        return false;
+        return None;
     }
     // A store that cannot be read lets nobody try.
     let person = Store::open(&machine.places).and_then(|store| store.person(&name)).ok().flatten();
-    person.is_some_and(|person| {
-        person.revoked && person.state == RowState::Confirmed && person.account.uid.get() == row.entry.uid
-    })
+    let person = person.filter(|person| person.revoked && person.account.uid.get() == row.entry.uid)?;
+    (person.state != RowState::Locked).then_some(person.state)
 }
 
 /// The account that a name nobody knows would get, by the same function that the NSS module uses.

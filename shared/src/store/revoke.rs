@@ -20,7 +20,8 @@ pub struct Whom<'a> {
 }
 
 impl Store {
-    /// Is this somebody who has signed in here before: the same name, uid and subject, and not locked?
+    /// Is this somebody whom the store knows by the same name, uid and subject, whose keys may open the account, and who is not
+    /// locked?
     ///
     /// # Errors
     /// The store cannot be read.
@@ -49,7 +50,11 @@ impl Store {
 
 fn is_bound(person: &super::Person, whom: Whom<'_>) -> bool {
     let theirs = |(issuer, subject): &(Issuer, Subject)| issuer == whom.issuer && subject == whom.subject;
-    person.state == RowState::Confirmed
+    // Somebody bound beforehand to an account that is not ours has never signed in, and yet its keys open it: until the first
+    // sign-in the account phase is silent. Of every other reserved row it refuses them.
+    let has_ways_in =
+        person.state == RowState::Confirmed || person.state == RowState::Reserved && person.existing;
+    has_ways_in
         && !person.probe
         && person.account.uid == whom.uid
         && person.subject.as_ref().is_some_and(theirs)

@@ -65,6 +65,35 @@ fn nobody_is_revoked_by_somebody_elses_token() {
     assert!(events(&m).is_empty());
 }
 
+/// Of these the account phase is silent until the first sign-in, so that their keys open the account.
+#[test]
+fn somebody_bound_beforehand_to_an_account_of_others_is_revoked_too_and_reinstated_by_their_first_sign_in() {
+    let m = machine(RULE);
+    let key = || Some((Issuer::parse("https://i").unwrap(), Subject::parse("a").unwrap()));
+    m.reserve("ann", 5000, |wanted| (wanted.subject, wanted.existing) = (key(), true)).unwrap();
+    assert_eq!(state(&m, "ann"), State::Reserved);
+    assert!(!revoke(&m, "ann", 5000, "https://i", "x"), "somebody else's subject");
+    assert!(revoke(&m, "ann", 5000, "https://i", "a"));
+    assert_eq!(state(&m, "ann"), State::Denied);
+    assert_eq!(m.person("ann").state, RowState::Reserved, "nobody has signed in");
+    m.sign_in("ann", 5000, "a", &[]).unwrap();
+    assert_eq!(state(&m, "ann"), State::Confirmed);
+    assert_eq!(events(&m), ["revoked sign-in", "reinstated sign-in"]);
+}
+
+#[test]
+fn nothing_is_taken_from_whom_a_key_opens_nothing_or_whom_nobody_has_bound() {
+    let m = machine(RULE);
+    let key = || Some((Issuer::parse("https://i").unwrap(), Subject::parse("a").unwrap()));
+    // A reserved row of ours: the account phase refuses its keys until the first sign-in anyway.
+    m.reserve("ann", 5000, |wanted| wanted.subject = key()).unwrap();
+    // An account of others that is bound to nobody: whoever can choose the name at the provider could shut it.
+    m.reserve("bob", 5001, |wanted| wanted.existing = true).unwrap();
+    assert!(!revoke(&m, "ann", 5000, "https://i", "a"));
+    assert!(!revoke(&m, "bob", 5001, "https://i", "b"));
+    assert_eq!((state(&m, "ann"), state(&m, "bob")), (State::Reserved, State::Reserved));
+}
+
 #[test]
 fn a_lock_is_stronger_and_unlocking_does_not_reinstate() {
     let m = machine(RULE);

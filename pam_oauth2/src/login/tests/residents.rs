@@ -93,6 +93,58 @@ fn a_user_of_the_machine_who_was_bound_beforehand_keeps_every_way_in() {
     assert!(matches!(account_of(&stage, &dora), Err(Exit::NotOurs(NotOurs::LocalUser))));
 }
 
+/// dora as `oauth2ctl user bind` leaves her: bound, never signed in, opened by her keys.
+fn bound_beforehand(stage: &Stage) -> Resolved {
+    let dora = resident(stage, "dora", 1001);
+    sign_in_as(stage, &dora, "s1").unwrap();
+    stage.execute("UPDATE identity SET state = 'reserved', confirmed_day = NULL");
+    stage.publish();
+    assert!(matches!(account_of(stage, &dora), Err(Exit::NotOurs(NotOurs::LocalUser))));
+    dora
+}
+
+#[test]
+fn whom_the_groups_refuse_at_the_first_sign_in_after_a_binding_loses_the_keys_until_one_is_admitted() {
+    let stage = Stage::new(r#", "local_users": "allow", "allowed_groups": ["s"]"#);
+    let dora = bound_beforehand(&stage);
+    let sign_in = |subject: &str, groups: &[&str]| {
+        let script = approved(claims("dora", subject, groups));
+        run(&stage, &mut host(&stage, &dora, first_prompts()), &script)
+    };
+    let keys_open = || match account_of(&stage, &dora) {
+        Err(Exit::NotOurs(NotOurs::LocalUser)) => true,
+        Err(Exit::Failed(error)) => {
+            assert_eq!(error.class().1, "not_allowed");
+            false
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(reason(sign_in("s2", &["other"])), "not_allowed");
+    assert!(keys_open(), "somebody else's subject");
+    assert_eq!(reason(sign_in("s1", &[])), "no_groups");
+    assert!(keys_open(), "a provider that says nothing of groups");
+    assert_eq!(reason(sign_in("s1", &["other"])), "not_allowed");
+    assert!(!keys_open());
+    assert_eq!(
+        reason(sign_in("s1", &["other"])),
+        "not_allowed",
+        "may try, and is asked for Enter twice as before"
+    );
+    assert!(sign_in("s1", &["s"]).unwrap().provisioned.removed.is_empty());
+    assert!(keys_open());
+}
+
+#[test]
+fn a_user_of_the_machine_whom_nobody_has_bound_loses_nothing_by_a_sign_in_in_their_name() {
+    let stage = Stage::new(r#", "local_users": "allow", "allowed_groups": ["s"]"#);
+    let dora = resident(&stage, "dora", 1001);
+    let before = stage.traces();
+    let script = approved(claims("dora", "s1", &["other"]));
+    assert_eq!(reason(run(&stage, &mut host(&stage, &dora, first_prompts()), &script)), "not_allowed");
+    assert_eq!(stage.traces(), before, "whoever can choose a name at the provider shuts nobody out");
+    assert!(matches!(account_of(&stage, &dora), Err(Exit::NotOurs(NotOurs::LocalUser))));
+}
+
 #[test]
 fn a_user_of_the_machine_is_bound_to_one_subject() {
     let stage = Stage::new(ALLOW);
