@@ -59,15 +59,16 @@ pub(crate) enum User {
     /// The provider's subject stays shut out too, under every name. `oauth2ctl user add NAME` lets the same person in
     /// again, with the old uid.
     ///
-    /// What else carries their name is kept and listed: home directory, crontab, at jobs, mail, lingering, subordinate ids,
-    /// places in groups of /etc/group. Say it again with --purge or --archive at any time.
+    /// What else carries their name is kept and listed: home directory, crontab, at jobs, mail, lingering, places in groups of
+    /// /etc/group. Say it again with --purge or --archive at any time. Ranges of /etc/subuid and /etc/subgid stay for ever,
+    /// under the uid instead of the name, so that nobody else is given them; the person has them again when they come back.
     ///
     /// An account that this package did not make stays as it is, and is neither purged nor archived (exit code 7); nor is
     /// anything of somebody who was removed, once another account of the machine has their name or uid.
     Remove {
         /// Login name
         name: String,
-        /// End what runs, and delete all of that but the home directory
+        /// End what runs, also under their subordinate uids, and delete all of that but the home directory
         #[arg(long)]
         purge: bool,
         /// Write the home directory to a tar file in DIR (mode 0600), and then remove it
@@ -80,8 +81,8 @@ pub(crate) enum User {
     /// End what runs of people who are shut out by now
     ///
     /// The account phase refuses somebody who has expired, was locked or removed, or whom "allowed_users" does not name any
-    /// more, from their next step on, without a daemon; sessions, processes, lingering and at jobs they have go on. This ends
-    /// them, and may be repeated at any time. It never looks at accounts below uid 1000, nor at a name or uid of somebody removed
+    /// more, from their next step on, without a daemon; sessions, processes (those of their containers too), lingering and at jobs
+    /// they have go on. This ends them, and may be repeated at any time. It never looks at accounts below uid 1000, nor at a name or uid of somebody removed
     /// that is another account's by now.
     ///
     /// A timer does it once an hour where that is wanted: systemctl enable --now oauth2-user-sweep.timer
@@ -158,7 +159,8 @@ pub(crate) struct Lock {
     pub(crate) all_of: Option<String>,
     /// End their sessions, processes, lingering and at jobs too
     ///
-    /// Through systemd-logind where it runs; what is left has five seconds after SIGTERM. Only processes of exactly that uid.
+    /// Through systemd-logind where it runs; what is left has five seconds after SIGTERM. Only processes of exactly that uid, and
+    /// of the uids that /etc/subuid gives to them (containers of theirs). What is also somebody else's is left alone and named.
     #[arg(long)]
     pub(crate) kill: bool,
     /// Why, for the audit trail
@@ -219,6 +221,8 @@ pub(crate) struct Add {
     #[arg(long)]
     pub(crate) reuse_name: bool,
     /// Give them 65536 subordinate ids in /etc/subuid and /etc/subgid, for containers of their own
+    ///
+    /// A range that nobody has, or had here. May also be said of somebody who is known already.
     #[arg(long)]
     pub(crate) subids: bool,
     /// The home directory exists, and all that is in it is this person's, keys included; it must belong to their uid

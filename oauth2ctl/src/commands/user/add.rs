@@ -33,12 +33,26 @@ pub(super) fn run(machine: &Machine, request: &Add) -> Result<(), Failure> {
 fn give_subordinate_ids(machine: &Machine, request: &Add) -> Result<(), Failure> {
     let config = machine.load_config()?.config;
     let name = parse_name(&config, &request.name)?;
-    if let Some((first, last)) = subids::give(name.as_str(), &numbers_of_others(machine, &config)?)? {
+    let uid = super::find(&Store::open(&machine.places)?, name.as_str())?.account.uid;
+    if let Some((first, last)) = subids::give(name.as_str(), uid, &numbers_of_others(machine, &config)?)? {
         changed(&format!("subordinate ids given user={name} range={first}-{last}"));
         super::super::audit(machine, "subids_given", &format!("{name} {first}-{last}"))?;
         say(&format!("{name} has the subordinate ids {first}-{last} (/etc/subuid, /etc/subgid)"));
     }
     Ok(())
+}
+
+/// A name that is given away takes no range of its former owner along.
+pub(super) fn retire_subordinate_ids_of_former(change: &Change<'_>, name: &LoginName) -> Result<(), Failure> {
+    let removed = change.store.tombstone(name)?.map(|removed| removed.uid);
+    let renamed = change.store.former_name(name)?;
+    match removed.or(renamed) {
+        Some(uid) if subids::retire(name.as_str(), uid)? => {
+            changed(&format!("subordinate ids retired user={name} uid={uid}"));
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whoever has a range of subordinate ids *is* those numbers in a container: it must hold nobody's.
@@ -96,6 +110,9 @@ fn reserve(machine: &Machine, request: &Add) -> Result<(), Failure> {
     if is_kept {
         // Shut until they have signed in, keys included, whatever has been done about it since the removal.
         change.settle_local_accounts()?;
+    }
+    if request.reuse_name {
+        retire_subordinate_ids_of_former(&change, &name)?;
     }
     change.make(|store, by| store.reserve(&wanted, by))?;
     if !policy::permits_user(&name, &inputs.config) {

@@ -1,11 +1,13 @@
 //! What of a person stays on the machine after their removal: files that carry their name or their number.
 
+use super::processes::Numbers;
 use super::sessions::{self, Owner};
 use super::subids;
 use crate::failure::Failure;
 use pam_oauth2::Commands;
 use pam_oauth2::home::RunCommand;
 use serde::Serialize;
+use shared::etc::LocalNames;
 use std::path::{Path, PathBuf};
 
 /// Debian's and Enterprise Linux's.
@@ -21,14 +23,14 @@ pub(super) struct Leftovers {
     pub(super) at_jobs: Vec<String>,
     pub(super) linger: bool,
     pub(super) processes: usize,
-    /// Lines of /etc/subuid and /etc/subgid.
+    /// Lines of /etc/subuid and /etc/subgid: they stay, under the name or the number, so that nobody else gets the range.
     pub(super) subordinate_ids: Vec<String>,
     /// Groups of /etc/group that list the name.
     pub(super) groups: Vec<String>,
 }
 
 impl Leftovers {
-    pub(super) fn find(owner: &Owner<'_>, home: &str) -> Result<Self, Failure> {
+    pub(super) fn find(owner: &Owner<'_>, home: &str, local: &LocalNames) -> Result<Self, Failure> {
         let mut found = Self {
             home: std::fs::symlink_metadata(home).is_ok().then(|| home.to_owned()),
             at_jobs: sessions::at_jobs_of(owner)?,
@@ -36,14 +38,15 @@ impl Leftovers {
             processes: if crate::image::is_image() {
                 0
             } else {
-                sessions::processes_of(owner.uid.get()).len()
+                Numbers::of(owner, local)?.processes().len()
             },
+            subordinate_ids: subids::lines_of(&owner.uid.to_string())?,
             ..Self::default()
         };
         if owner.by_name {
             found.crontabs = files(&CRONTABS, owner.name);
             found.mail = files(&MAIL, owner.name);
-            found.subordinate_ids = subids::lines_of(owner.name)?;
+            found.subordinate_ids.extend(subids::lines_of(owner.name)?);
             found.groups = groups_of(owner.name);
         }
         Ok(found)
@@ -59,15 +62,17 @@ impl Leftovers {
         lines.extend(self.at_jobs.iter().map(|job| format!("at job {job}")));
         lines.extend(self.linger.then(|| "lingering (loginctl)".to_owned()));
         lines.extend((self.processes > 0).then(|| format!("{} process(es)", self.processes)));
-        lines.extend(self.subordinate_ids.iter().map(|line| format!("subordinate ids {line}")));
+        lines.extend(
+            self.subordinate_ids.iter().map(|line| format!("subordinate ids {line}: nobody else gets them")),
+        );
         lines.extend(self.groups.iter().map(|group| format!("a place in the group {group} of /etc/group")));
         lines
     }
 
-    /// Is there anything but the home directory?
+    /// Is there anything but the home directory, and the numbers that stay taken?
     pub(super) fn can_be_purged(&self) -> bool {
-        let without_home = Self { home: None, ..self.clone() };
-        without_home != Self::default()
+        let others = Self { home: None, subordinate_ids: Vec::new(), ..self.clone() };
+        others != Self::default()
     }
 
     /// Takes away what carries the name, but not the home directory; what cannot be taken away keeps nothing else from it.
@@ -89,12 +94,6 @@ impl Leftovers {
         };
         done.crontabs = self.crontabs.iter().filter(|file| remove(file)).cloned().collect();
         done.mail = self.mail.iter().filter(|file| remove(file)).cloned().collect();
-        if !self.subordinate_ids.is_empty() {
-            match subids::remove(owner.name) {
-                Ok(_) => done.subordinate_ids.clone_from(&self.subordinate_ids),
-                Err(failure) => failures.push(failure),
-            }
-        }
         for group in &self.groups {
             match leave(owner.name, group) {
                 Ok(()) => done.groups.push(group.clone()),

@@ -12,6 +12,7 @@ mod leftovers;
 mod lock;
 mod lock_many;
 mod pin;
+mod processes;
 mod remove;
 mod rename;
 mod sessions;

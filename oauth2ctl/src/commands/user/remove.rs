@@ -2,7 +2,7 @@
 
 use super::leftovers::Leftovers;
 use super::sessions::{self, Owner};
-use super::{Change, archive, existing, lock, lock_many};
+use super::{Change, archive, existing, lock, lock_many, subids};
 use crate::failure::Failure;
 use crate::output::{changed, confirm, field, say};
 use pam_oauth2::login::Machine;
@@ -41,7 +41,7 @@ pub(super) fn run(machine: &Machine, name: &str, purge: bool, archive: Option<&P
         archive::check(&leaving.home, leaving.uid, directory)?;
         confirm(&format!("{} is archived in {} and removed.", leaving.home, directory.display()))?;
     } else if purge {
-        confirm(&format!("Crontab, mail, jobs, sessions and subordinate ids of {name} are deleted."))?;
+        confirm(&format!("Crontab, mail, jobs and sessions of {name} are deleted."))?;
     }
     drop(change);
     let kept = match archive {
@@ -49,6 +49,7 @@ pub(super) fn run(machine: &Machine, name: &str, purge: bool, archive: Option<&P
         None => None,
     };
     remove_row(machine, &leaving.name)?;
+    let retired = retire_subordinate_ids(&leaving);
     if purge {
         purge_all(machine, &leaving)?;
     }
@@ -60,7 +61,16 @@ pub(super) fn run(machine: &Machine, name: &str, purge: bool, archive: Option<&P
         lock_many::note(machine, "home_archived", &leaving.name, &detail)?;
         say(&format!("{} is in {}, and removed", leaving.home, file.display()));
     }
-    tell_what_is_left(&leaving)
+    tell_what_is_left(machine, &leaving)?;
+    retired
+}
+
+/// Whoever gets the name one day gets none of their ranges with it, and nobody else does.
+fn retire_subordinate_ids(leaving: &Leaving) -> Result<(), Failure> {
+    if leaving.elsewhere.is_none() && subids::retire(leaving.name.as_str(), leaving.uid)? {
+        changed(&format!("subordinate ids retired user={} uid={}", leaving.name, leaving.uid));
+    }
+    Ok(())
 }
 
 /// Of somebody who was removed before, the home directory is the one that the configuration gives the name.
@@ -146,7 +156,7 @@ fn remove_row(machine: &Machine, name: &LoginName) -> Result<(), Failure> {
 
 fn purge_all(machine: &Machine, leaving: &Leaving) -> Result<(), Failure> {
     let owner = leaving.owner();
-    let left = Leftovers::find(&owner, &leaving.home)?;
+    let left = Leftovers::find(&owner, &leaving.home, &machine.local()?)?;
     if !left.can_be_purged() {
         return Ok(());
     }
@@ -164,13 +174,13 @@ fn purge_all(machine: &Machine, leaving: &Leaving) -> Result<(), Failure> {
     outcome
 }
 
-fn tell_what_is_left(leaving: &Leaving) -> Result<(), Failure> {
+fn tell_what_is_left(machine: &Machine, leaving: &Leaving) -> Result<(), Failure> {
     if let Some(reason) = &leaving.elsewhere {
         say(&format!("{reason}: it is left as it is"));
         field("left", Leftovers::default());
         return Ok(());
     }
-    let left = Leftovers::find(&leaving.owner(), &leaving.home)?;
+    let left = Leftovers::find(&leaving.owner(), &leaving.home, &machine.local()?)?;
     let lines = left.lines();
     if !lines.is_empty() {
         say("kept:");

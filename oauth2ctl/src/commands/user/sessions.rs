@@ -1,31 +1,20 @@
 //! What of a person goes on running after their account is shut: sessions, processes, lingering services, at jobs. It is
 //! ended by uid, and only where the number is nobody else's.
 
-use super::kill_as;
+use super::processes::{self, Numbers};
 use crate::failure::Failure;
 use crate::image::is_image;
-use crate::output::progress;
 use pam_oauth2::Commands;
 use pam_oauth2::home::RunCommand;
 use pam_oauth2::name_service;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::Serialize;
-use shared::clock::{Clock, SystemClock};
 use shared::etc::LocalNames;
 use shared::types::Uid;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
-
-/// How long a process has to end by itself after SIGTERM.
-const GRACE: Duration = Duration::from_secs(5);
-/// How long the last of them may take to be gone after SIGKILL.
-const LAST: Duration = Duration::from_secs(5);
-/// Between two looks.
-const TICK: Duration = Duration::from_millis(20);
 
 /// Made by systemd where it runs (sd_booted(3)).
-const SYSTEMD: &str = "/run/systemd/system";
+pub(super) const SYSTEMD: &str = "/run/systemd/system";
 const LINGER: &str = "/var/lib/systemd/linger";
 
 /// What was ended.
@@ -80,6 +69,11 @@ impl<'a> Owner<'a> {
     pub(super) fn new(name: &'a str, uid: Uid) -> Self {
         Self { name, uid, by_name: true }
     }
+
+    /// Is this owner of a range of subordinate ids them? subuid(5) takes names and numbers.
+    pub(super) fn owns(&self, owner: &str) -> bool {
+        self.by_name && owner == self.name || owner == self.uid.to_string()
+    }
 }
 
 /// Is the number theirs alone? What /etc/passwd, or another source, gives to somebody else is not ours to end.
@@ -113,8 +107,12 @@ pub(super) fn end(owner: &Owner<'_>, local: &LocalNames) -> (Ended, Result<(), F
         return (ended, Err(failure));
     }
     let mut failures = Vec::new();
+    let numbers = Numbers::of(owner, local).unwrap_or_else(|failure| {
+        failures.push(failure);
+        Numbers::of_one(owner.uid)
+    });
     // Processes first: whoever is shut out must not go on while tools are waited for.
-    failures.extend(end_processes(owner, &mut ended).err());
+    failures.extend(processes::end(owner.name, &numbers, &mut ended).err());
     match stop_lingering(owner) {
         Ok(linger) => ended.linger = linger,
         Err(failure) => failures.push(failure),
@@ -124,7 +122,8 @@ pub(super) fn end(owner: &Owner<'_>, local: &LocalNames) -> (Ended, Result<(), F
         Err(failure) => failures.push(failure),
     }
     // What a job or a lingering service has started meanwhile.
-    failures.extend(end_processes(owner, &mut ended).err());
+    failures.extend(processes::end(owner.name, &numbers, &mut ended).err());
+    failures.extend(numbers.foreign());
     (ended, all_or(failures))
 }
 
@@ -140,98 +139,6 @@ pub(super) fn all_or(mut failures: Vec<Failure>) -> Result<(), Failure> {
             Err(Failure::Other(sentences.join("; ")))
         }
     }
-}
-
-fn end_processes(owner: &Owner<'_>, ended: &mut Ended) -> Result<(), Failure> {
-    let uid = owner.uid.get();
-    let count = if is_image() { 0 } else { processes_of(uid).len() };
-    if count == 0 {
-        return Ok(());
-    }
-    ended.processes += count;
-    progress(&format!("ending {count} process(es) of {}", owner.name));
-    if Path::new(SYSTEMD).is_dir()
-        && let Some(loginctl) = tool("loginctl")
-    {
-        // Nobody may be known to logind: then the processes are ended one by one.
-        let _ = Commands.run(&loginctl, &["terminate-user", &uid.to_string()]);
-    }
-    signal_all(uid, Signal::TERM);
-    if gone(uid, GRACE, || {}) {
-        return Ok(());
-    }
-    ended.killed += processes_of(uid).len();
-    // A process may start others meanwhile: the kernel ends them all at one moment. Where it does not, they are ended one
-    // by one, as often as it takes.
-    let kill = || {
-        if !kill_as::kill_all_of(owner.uid) {
-            signal_all(uid, Signal::KILL);
-        }
-    };
-    if gone(uid, LAST, kill) {
-        return Ok(());
-    }
-    Err(Failure::Other(format!("a process of {} does not end, not even by SIGKILL", owner.name)))
-}
-
-/// Waits for the last of them, and does something before each look. One look may miss a process that starts another and
-/// ends meanwhile: two in a row have to find nobody.
-fn gone(uid: u32, patience: Duration, each_time: impl Fn()) -> bool {
-    let clock = SystemClock::new();
-    let mut was_empty = false;
-    loop {
-        each_time();
-        let is_empty = processes_of(uid).is_empty();
-        if is_empty && was_empty {
-            return true;
-        }
-        if clock.monotonic() >= patience {
-            return false;
-        }
-        was_empty = is_empty;
-        clock.sleep(TICK);
-    }
-}
-
-fn signal_all(uid: u32, signal: Signal) {
-    for pid in processes_of(uid) {
-        let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
-        // The number may be another process's by now: the descriptor is of the one that is looked at here, or of one
-        // that is gone.
-        if real_uid(pid) == Some(uid) {
-            let _ = pidfd_send_signal(process, signal);
-        }
-    }
-}
-
-/// Processes whose real uid this is: what somebody else's program does for a moment under this number is not theirs.
-/// Those that have ended and only wait to be noticed do not count.
-pub(super) fn processes_of(uid: u32) -> Vec<Pid> {
-    all_processes().into_iter().filter(|(_, owner)| *owner == uid).map(|(pid, _)| pid).collect()
-}
-
-/// Every process, with its real uid.
-pub(super) fn all_processes() -> Vec<(Pid, u32)> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw);
-    let pids = entries.flatten().filter_map(number);
-    pids.filter_map(|pid| Some((pid, real_uid(pid)?))).collect()
-}
-
-fn real_uid(pid: Pid) -> Option<u32> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
-    let field =
-        |name: &str| status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next();
-    // Where only the thread that began has ended, the others run on.
-    let state = field("State:")?;
-    if state == "X" || state == "Z" && !has_other_threads(pid) {
-        return None;
-    }
-    field("Uid:")?.parse().ok()
-}
-
-fn has_other_threads(pid: Pid) -> bool {
-    std::fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())).is_ok_and(|tasks| tasks.count() > 1)
 }
 
 fn linger_file(name: &str) -> PathBuf {
@@ -316,37 +223,6 @@ mod tests {
         assert!(check_owner(&owner("bob", 5000), &local).is_ok());
         assert!(check_owner(&owner("ann", 5001), &local).is_ok());
         assert!(check_owner(&owner("ann", 5000), &local).is_err());
-    }
-
-    #[test]
-    fn a_process_has_its_real_uid() {
-        let me = rustix::process::getuid().as_raw();
-        assert!(processes_of(me).contains(&rustix::process::getpid()));
-    }
-
-    #[test]
-    fn a_process_whose_first_thread_has_ended_is_there() {
-        // ctypes, as Python itself offers no way to end one thread of the process from inside.
-        let script = "import ctypes, threading, time\n\
-                      threading.Thread(target=lambda: (time.sleep(0.2), print('up', flush=True), time.sleep(600))).start()\n\
-                      ctypes.CDLL(None).syscall(60 if __import__('platform').machine() == 'x86_64' else 93, 0)";
-        let mut child =
-            Command::new("/usr/bin/python3").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
-        let mut said = [0; 3];
-        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut said).unwrap();
-        let pid = Pid::from_child(&child);
-        let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap();
-        let (is_zombie, uid) = (status.contains("State:\tZ"), real_uid(pid));
-        child.kill().unwrap();
-        assert!(is_zombie, "{status}");
-        assert_eq!(uid, Some(rustix::process::getuid().as_raw()));
-        // Killed and not yet waited for: it has ended.
-        let clock = SystemClock::new();
-        while real_uid(pid).is_some() && clock.monotonic() < LAST {
-            clock.sleep(TICK);
-        }
-        assert_eq!(real_uid(pid), None);
-        child.wait().unwrap();
     }
 
     #[test]

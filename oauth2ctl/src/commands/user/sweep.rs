@@ -2,7 +2,7 @@
 //! left running ends here.
 
 use super::sessions::{self, Owner};
-use super::{Change, existing, lock_many};
+use super::{Change, existing, lock_many, processes, subids};
 use crate::failure::Failure;
 use crate::output::{changed, field, say, warn};
 use pam_oauth2::login::Machine;
@@ -88,7 +88,8 @@ fn end_all(
     names: &BTreeSet<&str>,
     failures: &mut Vec<Failure>,
 ) -> Result<Vec<serde_json::Value>, Failure> {
-    let busy: BTreeSet<u32> = sessions::all_processes().into_iter().map(|(_, uid)| uid).collect();
+    let busy: BTreeSet<u32> = processes::all_processes().into_iter().map(|(_, uid)| uid).collect();
+    let ranges = subids::owners()?;
     let jobs = sessions::at_jobs().unwrap_or_else(|failure| {
         failures.push(failure);
         Vec::new()
@@ -98,7 +99,11 @@ fn end_all(
     for person in over {
         let Over { name, uid, reason, .. } = person;
         let has_jobs = waiting.contains(name) || waiting.contains(&uid.to_string());
-        if !busy.contains(&uid.get()) && !has_jobs && !sessions::lingers(&Owner::new(name, *uid)) {
+        let presumed = Owner::new(name, *uid);
+        let mut theirs = ranges.iter().filter(|(owner, _)| presumed.owns(owner));
+        let is_busy = busy.contains(&uid.get())
+            || theirs.any(|(_, (first, last))| busy.range(first..=last).next().is_some());
+        if !is_busy && !has_jobs && !sessions::lingers(&presumed) {
             continue;
         }
         let owner = match owner(person, inputs, names) {
