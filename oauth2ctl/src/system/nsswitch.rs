@@ -1,5 +1,6 @@
 //! Our token in nsswitch.conf(5): in `passwd:` and `group:`, and nowhere else. Everything but the one line, and within it
-//! everything but the token, stays as it is.
+//! everything but the token, stays as it is. Package scripts do the same without a program of ours
+//! (nss_oauth2/nsswitch/nsswitch.awk): a test compares the two.
 
 /// The name of our source.
 const OURS: &str = "oauth2";
@@ -59,7 +60,7 @@ fn edit(text: &str, change: fn(&str) -> Option<String>) -> String {
 fn edit_line(line: &str, change: fn(&str) -> Option<String>) -> Option<String> {
     let (body, rest) = line.split_at(line.find(['#', '\n', '\r']).unwrap_or(line.len()));
     let (database, sources) = body.split_once(':')?;
-    if !DATABASES.contains(&database.trim()) {
+    if !DATABASES.contains(&database.trim_matches([' ', '\t'])) {
         return None;
     }
     Some(format!("{database}:{}{rest}", change(sources)?))
@@ -78,7 +79,7 @@ fn insert(sources: &str) -> Option<String> {
         None => tokens.len().checked_sub(1),
     };
     let Some(before) = before else {
-        return Some(format!(" {OURS}{}", if sources.trim().is_empty() { sources } else { "" }));
+        return Some(format!(" {OURS}{sources}"));
     };
     let follows = before + 1 < tokens.len();
     let merges =
@@ -108,11 +109,10 @@ fn remove(sources: &str) -> Option<String> {
         if n == 0 {
             end += tail.len() - tail.trim_start_matches([' ', '\t']).len();
         }
-        if head.trim().is_empty() && left.get(end..).is_some_and(str::is_empty) {
+        if n == 0 && left.get(end..).is_some_and(str::is_empty) {
             start = 0;
         }
-        let glue = if n > 0
-            && left.get(end..).is_some_and(|tail| tail.starts_with(|c: char| !c.is_ascii_whitespace()))
+        let glue = if n > 0 && left.get(end..).is_some_and(|tail| tail.starts_with(|c| c != ' ' && c != '\t'))
         {
             " "
         } else {
@@ -189,6 +189,62 @@ mod tests {
             assert_eq!(back, same, "{before:?}");
             assert_eq!(without_token(&back), back);
         }
+    }
+
+    /// What the package scripts make of a file.
+    fn by_script(action: &str, text: &str) -> String {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../nss_oauth2/nsswitch/nsswitch-edit");
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("nsswitch.conf");
+        std::fs::write(&file, text).unwrap();
+        let status =
+            std::process::Command::new("/bin/sh").args([script, action]).arg(&file).status().unwrap();
+        assert!(status.success(), "{action} {text:?}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
+        std::fs::read_to_string(&file).unwrap()
+    }
+
+    /// Adds, adds again, takes out, and takes out again, both ways.
+    fn compare(text: &str) {
+        let with = with_token(text);
+        let without = without_token(&with);
+        assert_eq!(by_script("add", text), with, "add {text:?}");
+        assert_eq!(by_script("add", &with), with_token(&with), "add again {text:?}");
+        assert_eq!(by_script("del", &with), without, "del {text:?}");
+        assert_eq!(by_script("del", &without), without_token(&without), "del again {text:?}");
+        assert_eq!(by_script("del", text), without_token(text), "del at once {text:?}");
+    }
+
+    #[test]
+    fn package_scripts_and_this_program_agree_on_the_sixteen_forms_to_the_byte() {
+        FORMS.iter().for_each(|(before, _)| compare(before));
+    }
+
+    /// Every line that these pieces make, in one file, and some of them as a file without an end.
+    #[test]
+    fn package_scripts_and_this_program_agree_on_generated_forms_to_the_byte() {
+        let starts = ["passwd:", "  group :", "passwd:\t ", "shadow: ", "passwdx:", "#group:"];
+        let words =
+            ["", "files", "compat", "oauth2", "sss", "myoauth2", "files[SUCCESS=merge]", "[success=Merge]"];
+        let blanks = [" ", "\t ", ""];
+        let tails = ["", " [SUCCESS=merge NOTFOUND=return]", " oauth2[NOTFOUND=return]", " systemd"];
+        let ends = ["", " ", " # files oauth2", "#x", "\r", "[unclosed"];
+        let mut text = String::new();
+        for (n, start) in starts.iter().enumerate() {
+            for (a, b) in words.iter().flat_map(|a| words.iter().map(move |b| (a, b))) {
+                for (blank, tail) in
+                    blanks.iter().flat_map(|blank| tails.iter().map(move |tail| (blank, tail)))
+                {
+                    let end = ends[(text.len() + n) % ends.len()];
+                    text.push_str(&format!("{start}{a}{blank}{b}{tail}{end}\n"));
+                }
+            }
+        }
+        assert!(text.lines().count() > 4000);
+        compare(&text);
+        ["", "\n", "passwd: files", "group: oauth2", "passwd:", "\n\npasswd: sss [x]", "passwd: files\n\n"]
+            .into_iter()
+            .for_each(compare);
     }
 
     #[test]
