@@ -47,7 +47,8 @@ fn text(facts: &Facts<'_>, lines: &[Line]) -> String {
         metric("oauth2_last_success_timestamp", help, &[(String::new(), u64::from(day.0) * DAY)]);
     }
     text.push_str(
-        "# oauth2_logins_total{result,reason} is not here: the store keeps changes, not logins; count the log's lines.\n",
+        "# oauth2_logins_total{result,reason} is not here: the store has no sign-in that changed nothing, and no refusal. Count \
+         result= and reason= of pam_oauth2_device's lines in the log.\n",
     );
     text
 }
