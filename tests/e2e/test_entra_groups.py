@@ -1,8 +1,11 @@
 """Groups of Microsoft Entra ID: in the token, and through Graph where a person is in too many of them."""
 
+import json
+
 import pytest
 
 from rig.entra import ANN, BASE, CONTOSO, GROUPS_PATH, STAFF, config, group
+from rig.tokens import entra_id_token
 
 ONLY_STAFF = {"allowed_groups": [STAFF]}
 # 250 groups in three pages; the one that counts comes last.
@@ -157,6 +160,56 @@ def test_a_missing_permission_is_named(machine):
     traces.assert_none()
     text = watch.one_verdict("error").text
     assert "User.Read" in text and "permission" in text, text
+
+
+def test_a_trial_login_says_which_permission_is_missing(machine):
+    ended = trial(machine, MANY, graph={"denied": True})
+    assert ended.status == 1, ended.screen
+    for word in ("Microsoft Graph", "User.Read", "permission"):
+        assert word in " ".join(ended.screen.split()), ended.screen
+
+
+def explained(machine, **claims):
+    claims = {"tid": CONTOSO, "oid": group("ann"), "iss": f"{BASE}/{CONTOSO}/v2.0", "preferred_username": ANN, **claims}
+    machine.sandbox.write("/root/claims.json", json.dumps(claims))
+    done = machine.sandbox.run(f"oauth2ctl --json explain {ANN} --claims /root/claims.json", check=False)
+    return done.returncode, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("overage", [{"_claim_names": {"groups": "src1"}}, {"hasgroups": True}], ids=FORMS)
+def test_an_explanation_does_not_guess_at_groups_that_only_graph_knows(machine, overage):
+    status, answer = explained(machine, **overage)
+    assert (status, answer["admitted"], answer["reason"]) == (3, None, "groups_unknown"), answer
+    rule = next(rule for rule in answer["rules"] if rule["rule"] == "allowed_groups")
+    assert rule["reason"] == "groups_unknown"
+    assert any("User.Read" in warning and "oauth2ctl login" in warning for warning in answer["warnings"]), answer
+    said = machine.sandbox.run(f"oauth2ctl explain {ANN} --claims /root/claims.json", check=False).stdout
+    assert "is not known" in said and "would be refused" not in said
+    # Another refusal is one all the same, and groups that matter to nobody are nobody's question.
+    machine.reconfigure(config(**ONLY_STAFF, allowed_users=["somebody-else"]))
+    assert explained(machine, **overage)[0] == 7
+    machine.reconfigure(config("group_map"))
+    status, answer = explained(machine, **overage)
+    assert (status, answer["admitted"], answer["warnings"]) == (0, True, []), answer
+
+
+def test_an_explanation_of_a_verified_token_does_not_guess_either(machine):
+    machine.provider.people({ANN: MANY})
+    done = machine.sandbox.run(["oauth2ctl", "--json", "explain", ANN, "--token", "-"], check=False,
+                               input=entra_id_token(machine, ANN) + "\n")
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["verified"], answer["reason"]) == (3, True, "groups_unknown"), answer
+
+
+def test_doctor_says_what_only_a_login_can_try(machine):
+    machine.provider.people({ANN: {}})
+    for extra, asked in [(ONLY_STAFF, True), ({}, True)]:
+        machine.reconfigure(config(**extra))
+        checks = json.loads(machine.sandbox.run("oauth2ctl --json doctor --check O5", check=False).stdout)["checks"]
+        line = next(line for line in checks if line["id"] == "O5")
+        assert line["state"] == "ok" and ("oauth2ctl login NAME" in line["saw"]) is asked, line
+    machine.reconfigure(config("group_map"))
+    assert "User.Read" not in machine.sandbox.run("oauth2ctl doctor --check O5", check=False).stdout
 
 
 def test_a_token_that_graph_does_not_take_lets_nobody_in(machine):

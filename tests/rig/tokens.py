@@ -5,7 +5,7 @@ import ssl
 import urllib.parse
 import urllib.request
 
-from . import product
+from . import entra, product
 from .browser import HttpsHandler
 
 CLIENT = product.ID_TOKEN["client_id"]
@@ -13,14 +13,23 @@ CLIENT = product.ID_TOKEN["client_id"]
 
 def id_token(machine, approve_as):
     """Signs somebody in and returns the id_token."""
-    grant = _post(machine, "/device/auth", {"client_id": CLIENT, "scope": product.ID_TOKEN["scope"]})
+    return _id_token(machine, approve_as, "/device/auth", "/token", CLIENT, product.ID_TOKEN["scope"])
+
+
+def entra_id_token(machine, approve_as):
+    """The same of Microsoft Entra ID's."""
+    return _id_token(machine, approve_as, entra.path("devicecode"), entra.path("token"), entra.PUBLIC, "openid profile")
+
+
+def _id_token(machine, approve_as, device_path, token_path, client, scope):
+    grant = _post(machine, device_path, {"client_id": client, "scope": scope})
     machine.provider.browser.approve(grant["verification_uri"], grant["user_code"], approve_as)
     fields = {
         "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
         "device_code": grant["device_code"],
-        "client_id": CLIENT,
+        "client_id": client,
     }
-    return _post(machine, "/token", fields)["id_token"]
+    return _post(machine, token_path, fields)["id_token"]
 
 
 def _post(machine, path, fields):

@@ -41,7 +41,8 @@ pub(crate) struct Login {
 /// access token where introspection validates. The provider is asked for its keys (for introspection: about the token). It
 /// is never taken from the command line, where everybody can read it.
 ///
-/// Ends with 0 when the person would be admitted, with 7 when a rule refuses.
+/// Ends with 0 when the person would be admitted, with 7 when a rule refuses, with 3 when groups decide that are not in the token
+/// but known to Microsoft Graph alone, which only a login asks (oauth2ctl login).
 ///
 /// Example: `oauth2ctl explain ann@example.com --claims claims.json`
 #[derive(Debug, Args)]

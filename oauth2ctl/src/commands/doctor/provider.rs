@@ -215,8 +215,8 @@ pub(super) fn keys(facts: &Facts<'_>) -> Verdict {
     }
     // Only a token of a person can ask Graph: what a login does with too many groups is told, not tried.
     Ok(Finding::ok(format!(
-        "{saw}; people in more than 200 groups need the delegated permission {} (tried by oauth2ctl login NAME)",
-        "User.Read"
+        "{saw}; not asked: whether Microsoft Graph tells the groups of people who are in more than fit into a token. That takes \
+         a token of theirs, with the delegated permission User.Read: oauth2ctl login NAME tries it"
     )))
 }
 

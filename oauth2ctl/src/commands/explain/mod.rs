@@ -50,14 +50,36 @@ pub(super) fn run(machine: &Machine, request: &Explain) -> Result<(), Failure> {
     let services = Services::of(machine, &request.name, &services, &source.claims, &explanation)?;
 
     report_source(&source, &main);
-    report_rules(&request.name, &explanation);
+    report_rules(&request.name, &explanation, source.groups_elsewhere);
     grants(machine, &source.claims, &explanation)?;
     services.report(&explanation);
     if loaded.config.require_publickey {
         answer("require_publickey: sshd is taken to have seen a key of theirs");
     }
+    if source.groups_elsewhere && hangs_on_groups(&explanation) {
+        return groups_decide(&request.name);
+    }
     conclude(&request.name, explanation)
 }
+
+/// Is it for want of a group that nobody is admitted?
+fn hangs_on_groups(explanation: &Explanation) -> bool {
+    matches!(&explanation.decision, Err(Exit::Failed(LoginError::Policy(denied))) if denied.lacks_groups())
+}
+
+/// The groups that decide are known to Microsoft Graph alone: that is neither a yes nor a no.
+fn groups_decide(name: &str) -> Result<(), Failure> {
+    field("admitted", Value::Null);
+    field("reason", "groups_unknown");
+    let shown = shared::text::printable(name, 64);
+    let sentence = format!("whether {shown} would be admitted is not known: {GROUPS_ELSEWHERE}");
+    answer(&format!("\n{}", colored(&sentence, Color::Yellow)));
+    Err(Failure::Warnings)
+}
+
+/// What can be said about groups that are not in the token.
+const GROUPS_ELSEWHERE: &str = "the person is in more groups than fit into a token. A login asks Microsoft Graph for them, with the \
+                                person's own token and the delegated permission User.Read; oauth2ctl login NAME tries it";
 
 fn report_source(source: &source::Source, service: &str) {
     field("verified", source.verified);
@@ -84,18 +106,19 @@ fn report_source(source: &source::Source, service: &str) {
         ],
     ]);
     if source.groups_elsewhere {
-        warn(
-            "the groups did not fit into the token: a login asks Microsoft Graph for them, which this command does not",
-        );
+        warn(GROUPS_ELSEWHERE);
     }
 }
 
-fn report_rules(name: &str, explanation: &Explanation) {
+fn report_rules(name: &str, explanation: &Explanation, groups_elsewhere: bool) {
     let mut rows = vec![vec!["RULE".to_owned(), "VERDICT".into(), "WHY".into()]];
     let mut rules: Vec<Value> = Vec::new();
     let mut add = |rule: &str, why_not: Option<(&'static str, String)>| {
         let (verdict, why) = match &why_not {
             None => (colored("admits", Color::Green), sentence(rule).to_owned()),
+            Some((reason @ "groups_unknown", detail)) => {
+                (colored("not known", Color::Yellow), format!("{reason}: {detail}"))
+            }
             Some((reason, detail)) => (colored("refuses", Color::Red), format!("{reason}: {detail}")),
         };
         rules.push(json!({
@@ -111,7 +134,13 @@ fn report_rules(name: &str, explanation: &Explanation) {
         _ => add("account", None),
     }
     for Verdict { rule, outcome } in &explanation.rules {
-        add(rule, outcome.as_ref().err().map(|error| (error.class().1, error.detail(name))));
+        let why_not = outcome.as_ref().err().map(|error| match error {
+            LoginError::Policy(denied) if groups_elsewhere && denied.lacks_groups() => {
+                ("groups_unknown", "only Microsoft Graph knows the groups".to_owned())
+            }
+            error => (error.class().1, error.detail(name)),
+        });
+        add(rule, why_not);
     }
     field("rules", rules);
     answer("");

@@ -24,6 +24,7 @@ pub(super) struct Source {
     pub(super) claims: Claims,
     /// A signature, or the provider itself, vouches for it.
     pub(super) verified: bool,
+    /// Groups matter, and are not all in here: a login would ask Microsoft Graph.
     pub(super) groups_elsewhere: bool,
 }
 
@@ -39,7 +40,11 @@ pub(super) fn read(request: &Explain, config: &Config, clock: &SystemClock) -> R
                 let connect = login::https(&config.provider, limit_lookups);
                 let claims =
                     Provider::new(&settings, connect.as_ref(), clock).verify(&token).map_err(fault)?;
-                return Ok(Source { claims, verified: true, groups_elsewhere: false });
+                let payload = oauth::payload(&token).map_err(|error| fault(error.into()));
+                // An access token that was introspected need not be readable.
+                let is_elsewhere = payload.is_ok_and(|map| oauth::groups_are_elsewhere(&map, &settings));
+                let groups_elsewhere = is_elsewhere && settings.needs_groups;
+                return Ok(Source { claims, verified: true, groups_elsewhere });
             }
             warn("THE TOKEN WAS NOT VERIFIED: anybody can write one like it");
             oauth::payload(&token).map_err(|error| fault(error.into()))?
@@ -47,7 +52,7 @@ pub(super) fn read(request: &Explain, config: &Config, clock: &SystemClock) -> R
     };
     let Presumed { claims, groups_elsewhere } =
         oauth::presume(map, &settings, clock.unix_seconds()).map_err(fault)?;
-    Ok(Source { claims, verified: false, groups_elsewhere })
+    Ok(Source { claims, verified: false, groups_elsewhere: groups_elsewhere && settings.needs_groups })
 }
 
 fn object(file: &Path) -> Result<Map<String, Value>, Failure> {
