@@ -75,7 +75,9 @@ fn import(machine: &Machine, map: &[IdEntry], dry_run: bool) -> Result<(), Failu
         return Ok(());
     }
     changed(&format!("ids imported added={}", added.len()));
-    super::publish_now(machine)?;
+    super::publish_now(machine).map_err(|failure| {
+        Failure::Other(format!("imported; but that is not published yet: {failure}. Say it again"))
+    })?;
     say(&format!("{} entries are new here", added.len()));
     Ok(())
 }
