@@ -3,6 +3,7 @@
 mod audit;
 mod config;
 mod group;
+mod help;
 mod ids;
 mod manual;
 mod migrate;
@@ -15,6 +16,7 @@ pub(crate) use crate::commands::Doctor;
 pub(crate) use audit::{Audit, ExportFormat, Which};
 pub(crate) use config::Config;
 pub(crate) use group::Group;
+pub(crate) use help::EXIT_STATUS;
 pub(crate) use ids::{Ids, MapFormat};
 pub(crate) use manual::{Completion, Man, Shell};
 pub(crate) use migrate::{Migrate, Module};
@@ -23,8 +25,8 @@ pub(crate) use store::Store;
 pub(crate) use trial::{Explain, Login};
 pub(crate) use user::{Add, Lock, PersonState, User};
 
-use crate::output::Manner;
-use clap::{Parser, Subcommand};
+use crate::output::{Manner, terminal_width};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Administration of sign-in with OAuth 2.0 / OpenID Connect.
@@ -35,33 +37,49 @@ use std::path::PathBuf;
 #[command(version, name = "oauth2ctl", after_long_help = AFTER)]
 pub(crate) struct Cli {
     /// Another configuration than /etc/pam_oauth2_device/config.json
-    #[arg(long, global = true, value_name = "FILE", default_value = shared::paths::CONFIG_FILE, hide_default_value = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FILE", default_value = shared::paths::CONFIG_FILE, hide_default_value = true)]
     pub(crate) config: PathBuf,
     /// Work on the machine whose root directory is DIR, such as an image that is being built
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
     /// One JSON object on standard output instead of text; "changed" says whether anything was
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
     /// Say nothing of what goes well
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE)]
     quiet: bool,
     /// No colours, also on a terminal
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     no_color: bool,
     /// Answer every "are you sure" with yes
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE)]
     yes: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
+
+/// Above the options that every command has.
+const EVERYWHERE: &str = "Options of every command";
 
 /// What holds for every command.
 const AFTER: &str = "Every command that changes something may be said again: it says \"no change\" then, and publishes what \
     an earlier run could not. A change is told to the system log and kept in the audit trail of the store, with the real user \
     who gave the command; SUDO_USER stands beside it as information.";
 
+/// The width of what is written where no terminal says one.
+const COLUMNS: usize = 100;
+
 impl Cli {
+    /// Reads the command line.
+    ///
+    /// # Errors
+    /// It is wrong, or asks for help.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let command = help::with_exit_status(Self::command(), AFTER);
+        let command = help::wrapped(command, terminal_width().unwrap_or(COLUMNS));
+        Self::from_arg_matches(&command.try_get_matches()?)
+    }
+
     /// How to speak.
     pub(crate) fn manner(&self) -> Manner {
         Manner { json: self.json, quiet: self.quiet, no_color: self.no_color, yes: self.yes }
@@ -71,10 +89,10 @@ impl Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Setup(Box<Setup>),
-    /// Let people whom this machine has never seen sign in
+    /// Put a part of this package into effect: sshd (first logins), nss, pam or sudo
     #[command(subcommand)]
     Enable(Enable),
-    /// Take back what `enable` did
+    /// Take back what `enable` did: sshd, nss, pam or sudo
     #[command(subcommand)]
     Disable(Disable),
     /// Look at everything that a sign-in needs, and name the command that mends what is wrong
@@ -93,16 +111,16 @@ pub(crate) enum Command {
     Doctor(Doctor),
     Login(Login),
     Explain(Explain),
-    /// People
+    /// People: list, reserve, lock, expire, rename and remove them
     #[command(subcommand)]
     User(User),
-    /// Groups of the provider under names of this machine
+    /// Groups of the provider, and their names on this machine
     #[command(subcommand)]
     Group(Group),
-    /// Names and numbers, for a fleet of machines
+    /// Uids and gids, the same on every machine of a fleet
     #[command(subcommand)]
     Ids(Ids),
-    /// The audit trail
+    /// The audit trail: who changed what, and who signed in for the first time
     #[command(subcommand)]
     Audit(Audit),
     /// How this machine stands, on one screen
@@ -114,10 +132,10 @@ pub(crate) enum Command {
     /// Every change of a person does it by itself. Needed after a change of the configuration, of /etc/passwd or of
     /// /etc/group. What is published already is compared first: a second run says "no change" and touches nothing.
     Publish,
-    /// The live store
+    /// The live store: check, migrate, back it up, restore it
     #[command(subcommand)]
     Store(Store),
-    /// The configuration
+    /// The configuration: show, validate
     #[command(subcommand)]
     Config(Config),
     Migrate(Migrate),
@@ -185,6 +203,8 @@ pub(crate) enum Disable {
         dry_run: bool,
     },
     /// The PAM profile: nobody of ours gets in any more, also by key
+    ///
+    /// Users of /etc/passwd log in as before. People stay known, and get in again after `oauth2ctl enable pam`.
     Pam {
         /// Say what would be done, and do nothing
         #[arg(long)]
@@ -201,7 +221,6 @@ pub(crate) enum Disable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -5,7 +5,7 @@
 
 mod table;
 
-pub(crate) use table::table;
+pub(crate) use table::{table, terminal_width};
 
 use crate::failure::Failure;
 use serde::Serialize;

@@ -39,7 +39,8 @@ def test_a_group_and_a_subject_can_be_locked(machine):
     assert [user["name"] for user in locked["users"]] == ["ada"]
     ask(machine, "user lock --subject https://idp.test:8443 nobody-sub", 4)
     ask(machine, "user lock --all-of no-such-group", 4)
-    assert machine.sandbox.run("oauth2ctl user lock", check=False).returncode == 2
+    for whom in ("", "--kill", "--reason nobody", "--kill --reason nobody"):
+        assert machine.sandbox.run(f"oauth2ctl user lock {whom}", check=False).returncode == 2, whom
     ask(machine, "user unlock ada")
     ask(machine, "user unlock eva")
 

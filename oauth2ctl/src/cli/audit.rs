@@ -26,7 +26,7 @@ pub(crate) enum Audit {
         #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
         format: ExportFormat,
     },
-    /// Delete what is older than a day
+    /// Delete events from before a day
     ///
     /// One event that says so stays.
     Prune {

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 /// `oauth2ctl enable sshd` first. It is how a configuration is tried before anybody depends on it, from a root shell that
 /// stays open.
 ///
-/// Ends with 0 when sshd would let the person in, with 7 when a rule refuses, with 6 when the provider does not answer. The
-/// prompt is on standard output, with --json on standard error.
+/// Ends with 0 when sshd would let the person in, with 7 when a rule refuses, with 6 when the provider does not answer,
+/// with 1 when something has to be mended first (a permission at the provider, the configuration). The prompt is on standard output, with --json on standard error.
 ///
 /// Example: `oauth2ctl login ann@example.com`
 #[derive(Debug, Args)]

@@ -21,7 +21,9 @@ pub(crate) enum User {
         #[arg(long, value_name = "G")]
         group: Option<String>,
     },
-    /// One person; of a former name, whose it was
+    /// One person: account, state, binding and groups
+    ///
+    /// Of a name that somebody had before, whose it is or was, and the command that lets them in again (exit code 4).
     Show {
         /// Login name
         name: String,
@@ -146,7 +148,7 @@ pub(crate) enum User {
 ///
 /// Example: oauth2ctl user lock --all-of contractors --kill --reason "end of project"
 #[derive(Debug, Args)]
-#[group(id = "whom", required = true, multiple = true, args = ["names", "subject", "all_of"])]
+#[command(group(clap::ArgGroup::new("whom").required(true).multiple(true).args(["names", "subject", "all_of"])))]
 pub(crate) struct Lock {
     /// Login names
     #[arg(value_name = "NAME")]
@@ -192,6 +194,8 @@ pub(crate) enum PersonState {
 /// a new person say --reuse-name: they get neither the old uid (--uid N is needed) nor the old home. Where useradd mode made
 /// the account of somebody who was removed and /etc/passwd has it still, they come back to it as it is, home and keys included;
 /// it stays shut until they have signed in.
+///
+/// Example: oauth2ctl user add ann --group developers --expires 2027-01-01
 #[derive(Debug, Args)]
 pub(crate) struct Add {
     /// Login name, as the provider's name for the person is mapped

@@ -23,6 +23,7 @@ pub(super) const SERVICES: [&str; 4] = ["sshd", "cron", "crond", "su"];
 pub(super) const DIRECTORIES: [&str; 2] = ["/etc/pam.d", "/usr/lib/pam.d"];
 
 pub(super) fn prove(machine: &Machine, config: &Config) -> Result<(), Failure> {
+    crate::output::progress("proving the account stacks …");
     let probes = [(probe(config)?, RowState::Reserved), (probe(config)?, RowState::Confirmed)];
     let verdict = with_probes(machine, &probes, || {
         let [(reserved, _), (confirmed, _)] = &probes;

@@ -46,16 +46,33 @@ fn pad(cell: &str, width: usize) -> String {
 
 fn cut(line: &str, width: Option<usize>) -> String {
     match width {
-        // A line with colours stays whole: cutting could leave the terminal coloured.
-        Some(width) if visible(line) > width && !line.contains('\x1b') => {
-            let kept: String = line.chars().take(width.saturating_sub(1)).collect();
-            format!("{kept}…")
+        Some(width) if visible(line) > width => {
+            let kept = first_of(line, width.saturating_sub(1));
+            // What was cut may have ended a colour.
+            let end = if kept.contains('\x1b') { "\x1b[0m" } else { "" };
+            format!("{kept}{end}…")
         }
         _ => line.to_owned(),
     }
 }
 
-fn terminal_width() -> Option<usize> {
+/// So many characters on the screen, with the colours among them.
+fn first_of(line: &str, count: usize) -> String {
+    let (mut escaped, mut seen) = (false, 0);
+    let is_kept = |character: &char| {
+        match (escaped, *character) {
+            (false, '\x1b') => escaped = true,
+            (true, 'm') => escaped = false,
+            (true, _) => {}
+            (false, _) => seen += 1,
+        }
+        seen <= count
+    };
+    line.chars().take_while(is_kept).collect()
+}
+
+/// Columns of the terminal that standard output is.
+pub(crate) fn terminal_width() -> Option<usize> {
     let stdout = std::io::stdout();
     if !stdout.is_terminal() {
         return None;
@@ -81,5 +98,8 @@ mod tests {
     fn a_line_that_is_too_long_for_the_terminal_is_cut_where_it_shows() {
         assert_eq!(lines(&[vec!["0123456789".into()]], Some(5)), ["0123…"]);
         assert_eq!(lines(&[vec!["01234".into()]], Some(5)), ["01234"]);
+        let colored = "01\x1b[32m23456\x1b[0m789".to_owned();
+        assert_eq!(lines(&[vec![colored.clone()]], Some(5)), ["01\x1b[32m23\x1b[0m…"]);
+        assert_eq!(lines(&[vec![colored.clone()]], Some(10)), [colored]);
     }
 }

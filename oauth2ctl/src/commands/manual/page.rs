@@ -1,24 +1,11 @@
 //! One manual page. What a command's long help says goes to the section it belongs to: a paragraph that begins with
 //! "Example" to EXAMPLES, one that begins with "Ends with" or "Exit code" to EXIT STATUS.
 
+use crate::cli::EXIT_STATUS;
 use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 use std::io::{self, Write};
-
-/// What every command ends with (failure.rs).
-const EXIT_STATUS: [(&str, &str); 10] = [
-    ("0", "done, or nothing to do"),
-    ("1", "failed"),
-    ("2", "a command line that cannot be understood"),
-    ("3", "done, and something is not as it should be"),
-    ("4", "nobody, or nothing, of that name"),
-    ("5", "not configured, or no store yet"),
-    ("6", "the provider cannot be reached"),
-    ("7", "refused by policy, or by whoever was asked"),
-    ("8", "conflict: a name, a uid, a subject or a home directory is somebody else's"),
-    ("77", "needs root"),
-];
 
 /// How a paragraph about the exit status begins.
 const ENDS: [&str; 4] = ["Ends with", "Exit code", "Exit status", "Exits with"];
