@@ -78,7 +78,10 @@ install:
 	install -m 0644 debian/pam-configs/oauth2 debian/pam-configs/oauth2-local $(DESTDIR)$(PREFIX)/share/pam-configs/
 	install -m 0644 debian/pam-oauth2.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/pam-oauth2.conf
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	install -m 0644 systemd/oauth2-user-sweep.service systemd/oauth2-user-sweep.timer $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	install -m 0644 systemd/oauth2-user-sweep.service systemd/oauth2-user-sweep.timer \
+		systemd/oauth2-setup-roll-back.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system/multi-user.target.wants
+	ln -sfn ../oauth2-setup-roll-back.service $(DESTDIR)$(PREFIX)/lib/systemd/system/multi-user.target.wants/
 	install -d $(DESTDIR)$(PREFIX)/share/oauth2 $(DESTDIR)$(PREFIX)/share/doc/pam-oauth2/examples
 	install -m 0755 nss_oauth2/nsswitch/nsswitch-edit $(DESTDIR)$(PREFIX)/share/oauth2/
 	install -m 0644 nss_oauth2/nsswitch/nsswitch.awk $(DESTDIR)$(PREFIX)/share/oauth2/

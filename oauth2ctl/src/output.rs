@@ -117,6 +117,16 @@ pub(crate) fn changed(what: &str) {
     sink().changed = true;
 }
 
+/// Was anything changed so far?
+pub(crate) fn has_changed() -> bool {
+    sink().changed
+}
+
+/// What was changed has been taken back, to the last byte.
+pub(crate) fn set_changed(changed: bool) {
+    sink().changed = changed;
+}
+
 /// Asks before something is lost. `Ok`: go on.
 ///
 /// # Errors

@@ -18,7 +18,9 @@ def edit(script):
 KEEP = f"cp -a /root/config {product.CONFIG} && oauth2ctl publish"
 STATE = product.STATE
 UNDO = f"{STATE}/private/undo"
-JOURNAL = '{"phase":"applying","deadline":null,"files":[],"new_directories":[],"had_store":true,"people":{}}'
+JOURNAL = ('{"phase":"applying","wait":null,"config":"%s","files":[],"new_directories":[],"had_store":true,"people":{}}'
+           % product.CONFIG)
+WAITING = JOURNAL.replace("applying", "waiting").replace("null", '{"seconds":60,"until":99999999999}')
 KNOWN_PAM = "cp -a /etc/pam.d /root/pam.d"
 OLD_PAM = "rm -rf /etc/pam.d && mv /root/pam.d /etc/pam.d"
 
@@ -109,8 +111,13 @@ MACHINE = [
     Break("half a setup", "U4", f"""mkdir -p {UNDO} && echo '{JOURNAL}' > {UNDO}/setup.json""", "warning",
           "interrupted", "oauth2ctl setup roll-back", undo=f"rm {UNDO}/setup.json"),
     Break("an unconfirmed setup", "U4",
-          f"""mkdir -p {UNDO} && echo '{JOURNAL.replace("applying", "waiting")}' > {UNDO}/setup.json""", "warning",
+          f"""mkdir -p {UNDO} && echo '{WAITING}' > {UNDO}/setup.json""", "warning",
           "waits for its confirmation", "oauth2ctl setup confirm", mends=True),
+    Break("a setup that was forgotten", "U4",
+          f"""mkdir -p {UNDO} && echo '{WAITING.replace("99999999999", "1")}' > {UNDO}/setup.json""", "warning",
+          "its time is over", "oauth2ctl setup roll-back", mends=True),
+    Break("what a roll back replaced", "U4", f"mkdir -p {UNDO}/replaced && touch {UNDO}/replaced/etc-nsswitch.conf.1", "warning",
+          "etc-nsswitch.conf.1", f"rm {UNDO}/replaced/etc-nsswitch.conf.1", undo=f"rm -r {UNDO}/replaced"),
     Break("a full disk", "U3",
           f"mkdir /root/t && mount -t tmpfs -o size=8m,mode=755 t /root/t && cp -a {STATE}/. /root/t/ && "
           f"mount --bind /root/t {STATE}", "fault", "MiB and", "du -xh",

@@ -182,7 +182,7 @@ class Sandbox:
     # sshd
 
     def start_sshd(self, port=22, **options):
-        """Starts sshd as a distribution sets it up; options are sshd_config keywords."""
+        """Starts sshd as a distribution sets it up; options are sshd_config keywords, None for sshd's own value."""
         settings = {
             "Port": port, "ListenAddress": "127.0.0.1", "PidFile": "/run/sshd.pid",
             "UsePAM": "yes", "KbdInteractiveAuthentication": "yes", "PasswordAuthentication": "yes",
@@ -192,8 +192,8 @@ class Sandbox:
         if self.release != "bookworm":
             # OpenSSH 9.8 and later turn away an address after a few failures: here that is everybody.
             settings["PerSourcePenalties"] = "no"
-        settings.update(options)
-        lines = [f"{key} {value}" for key, value in settings.items()]
+        settings = {key: options[key] for key in ("Include",) if key in options} | settings | options
+        lines = [f"{key} {value}" for key, value in settings.items() if value is not None]
         self.write("/etc/ssh/sshd_config", "\n".join(lines) + "\n")
         self.run("/usr/sbin/sshd -t && /usr/sbin/sshd")
         self._let_ssh_know_the_host(port)

@@ -7,15 +7,17 @@ use std::time::Duration;
 /// From nothing to the first login: configuration, name service, PAM, sshd
 ///
 /// Asks for what it cannot find out, tries the provider with a real request, shows every change as a diff, asks once, and
-/// makes them: config.json (mode 0600), the store, nsswitch.conf, the PAM profile, sshd's drop-in. The account stacks are
-/// proved before any stranger may come (see enable sshd). What it does not do: register the client at the provider, open a
-/// firewall, or touch a local account. A second run with the same answers changes nothing. An existing config.json gives
-/// the defaults, and its other keys stay.
+/// makes them: config.json (mode 0600), the store, nsswitch.conf, the PAM profile, sshd's drop-in with limits for people who
+/// sign in by browser (--sshd-limits). The account stacks are proved before any stranger may come (see enable sshd). What it
+/// does not do: register the client at the provider, open a firewall, or touch a local account. A second run with the same
+/// answers changes nothing. An existing config.json gives the defaults, and its other keys stay.
 ///
 /// Keep a root shell open. With --confirm 10m everything is put back after ten minutes, unless somebody has signed in
 /// through ssh by then whom the machine had not confirmed that day, or you have said: oauth2ctl setup confirm. Changes
 /// once begun are brought to their end, also after Ctrl-C or a lost connection. A setup that was killed is undone by the
-/// next one, or by: oauth2ctl setup roll-back.
+/// next one, at the next boot, or by: oauth2ctl setup roll-back. The time of --confirm goes on over a reboot. What somebody
+/// else has made of a file since is shown and asked for by setup roll-back, and kept in
+/// /var/lib/pam_oauth2_device/private/undo/replaced by every roll back.
 ///
 /// Examples:
 ///   oauth2ctl setup entra --tenant example.onmicrosoft.com --client-id 11111111-2222-3333-4444-555555555555
@@ -24,7 +26,7 @@ use std::time::Duration;
 ///       --non-interactive --confirm 10m
 ///
 /// Exit codes: 0 done or nothing to do, 1 a fault, 2 an answer is missing, 6 the provider cannot be reached, 7 refused (UsePAM
-/// no, no break-glass account, "no" to the question), 8 another setup waits for its confirmation.
+/// no, no break-glass account, "no" to the question), 8 another setup waits for its confirmation, or a file cannot be edited.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, verbatim_doc_comment)]
 pub(crate) struct Setup {
@@ -69,6 +71,10 @@ pub(crate) struct Setup {
     /// Where accounts come from
     #[arg(long, value_parser = ["store", "useradd", "none"])]
     pub(crate) provisioning: Option<String>,
+    /// Raise sshd's limits for sign-ins by browser, in its drop-in: LoginGraceTime, MaxStartups, PerSourceMaxStartups,
+    /// PerSourcePenalties, each where nobody else has set it. Without this option: as decided before, else yes
+    #[arg(long, value_name = "yes|no", value_parser = yes_or_no)]
+    pub(crate) sshd_limits: Option<bool>,
     /// Leave sshd's files alone; KbdInteractiveAuthentication is then yours to turn on
     #[arg(long)]
     pub(crate) no_drop_in: bool,
@@ -88,10 +94,16 @@ pub(crate) enum SetupAction {
     /// Keep what setup --confirm changed
     Confirm,
     /// Put back what an interrupted or an unconfirmed setup changed, byte for byte
+    ///
+    /// What somebody else has changed in one of these files since is shown first, and asked for (--yes goes on); it is kept in
+    /// /var/lib/pam_oauth2_device/private/undo/replaced.
     RollBack {
         /// Only at the time that setup --confirm named, and only if nobody has signed in
         #[arg(long, hide = true)]
         when_unconfirmed: bool,
+        /// At boot: as --when-unconfirmed, but what is left of the time is arranged anew, not waited for
+        #[arg(long, hide = true, conflicts_with = "when_unconfirmed")]
+        at_boot: bool,
     },
 }
 
@@ -108,6 +120,14 @@ pub(crate) enum Kind {
     Okta,
     /// Any other OpenID Connect provider with device authorization
     Oidc,
+}
+
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("yes or no".into()),
+    }
 }
 
 /// A number with s, m or h.

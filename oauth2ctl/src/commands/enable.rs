@@ -35,7 +35,8 @@ pub(super) fn enable(machine: &Machine, drop_in: bool) -> Result<(), Failure> {
     let profile = profile(&config)?;
     say("proved: the account stacks refuse whom nobody has verified, and admit who was");
     super::publish_now(machine)?;
-    let written = drop_in && sshd::write_drop_in(config.accounts.people_group.as_str())?;
+    let people = config.accounts.people_group.as_str();
+    let written = drop_in && sshd::write_drop_in(&sshd::drop_in(people, None)?)?;
     // Last: strangers may come from here on.
     parameters::enable(&machine.places, &machine.inputs()?, profile, &clock)?;
     if migrated.applied == 0 && !written && system::read(&machine.places.first_login)? == before {

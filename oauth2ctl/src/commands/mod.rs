@@ -18,6 +18,8 @@ mod proof;
 mod publish;
 mod setup;
 mod sshd;
+mod sshd_limits;
+mod sshd_lines;
 mod stack;
 mod status;
 mod store;
@@ -56,6 +58,10 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     // Every message and every file beside it names it in full.
     let config = std::path::absolute(cli.config).map_err(|error| Failure::Other(error.to_string()))?;
     let machine = Machine::this(config);
+    // What a roll back would put back is not to be changed by another command first.
+    if matches!(cli.command, Command::Enable(_) | Command::Disable(_)) {
+        setup::settled()?;
+    }
     match cli.command {
         Command::Setup(setup) => setup::run(&machine, &setup),
         Command::Enable(Enable::Nss { dry_run }) => nsswitch::enable(&machine, dry_run),

@@ -1,7 +1,7 @@
-//! The journal of `setup`: what every file was that setup may touch, on the disk before the first of them changes. Whatever
-//! ends a setup half-way, the next one finds the journal and puts everything back.
+//! The journal of `setup`: what every file was that setup may touch, on the disk before the first of them changes, and what
+//! setup made of it. Whatever ends a setup half-way, the next one finds the journal and puts everything back.
 
-use super::{FileState, UNDO, make_undo_directory, put, read};
+use super::{Change, FileState, UNDO, make_undo_directory, pam_file, put, read, replaced};
 use crate::failure::Failure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,15 +17,98 @@ pub(crate) enum Phase {
     Waiting,
 }
 
+/// How long a setup waits for its confirmation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Wait {
+    /// The whole time, in seconds.
+    pub(crate) seconds: u64,
+    /// Its end, in seconds since 1970.
+    pub(crate) until: u64,
+}
+
+impl Wait {
+    /// A time that begins now.
+    pub(crate) fn from(now: u64, seconds: u64) -> Self {
+        Self { seconds, until: now.saturating_add(seconds) }
+    }
+
+    /// What is left of it, in seconds; never more than the whole: a machine may come up with a clock that is years behind.
+    pub(crate) fn left(self, now: u64) -> u64 {
+        self.until.saturating_sub(now).min(self.seconds)
+    }
+}
+
+/// One file that setup may touch.
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    path: PathBuf,
+    /// As it was.
+    before: FileState,
+    /// As setup makes it; nothing where that is not known yet.
+    after: Option<FileState>,
+}
+
+/// What stands at the path of an entry now, beside what setup knows of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Found {
+    /// There is nothing to put back: it is as it was, or setup has no part in what it is.
+    Settled,
+    /// As setup made it.
+    Ours,
+    /// Somebody else has changed it since.
+    Others(FileState),
+}
+
+impl Entry {
+    fn look(&self) -> Result<Found, Failure> {
+        let now = read(&self.path)?;
+        if now == self.before || self.after.as_ref() == Some(&self.before) {
+            return Ok(Found::Settled);
+        }
+        let ours = match &self.after {
+            Some(after) => now == *after,
+            // Setup was killed while pam-auth-update ran.
+            None => pam_file::differ_by_profiles_alone(&self.before.text(), &now.text()),
+        };
+        Ok(if ours || is_of_programs(&self.path) { Found::Ours } else { Found::Others(now) })
+    }
+}
+
+/// Files that programs write and nobody else: ours, and pam-auth-update's notes.
+fn is_of_programs(path: &Path) -> bool {
+    [shared::paths::STATE_DIR, "/var/lib/pam"].iter().any(|directory| path.starts_with(directory))
+}
+
+/// A file that somebody else has changed since setup did.
+#[derive(Clone, Debug)]
+pub(crate) struct Edited {
+    pub(crate) path: PathBuf,
+    /// As setup left it.
+    pub(crate) ours: FileState,
+    /// As it is.
+    pub(crate) now: FileState,
+}
+
+/// What a roll back did.
+#[derive(Debug, Default)]
+pub(crate) struct PutBack {
+    /// Files that are as they were again.
+    pub(crate) restored: Vec<PathBuf>,
+    /// Those among them that somebody else had changed, and where their version is kept.
+    pub(crate) kept: Vec<(PathBuf, PathBuf)>,
+}
+
 /// The journal.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Journal {
     /// How far the setup is.
     pub(crate) phase: Phase,
-    /// When it is rolled back unless it is confirmed, in seconds since 1970.
-    pub(crate) deadline: Option<u64>,
-    /// Every file that setup may touch, as it was.
-    files: Vec<(PathBuf, FileState)>,
+    /// When it is rolled back unless it is confirmed.
+    pub(crate) wait: Option<Wait>,
+    /// The configuration that setup was told to write.
+    pub(crate) config: PathBuf,
+    /// Every file that setup may touch.
+    files: Vec<Entry>,
     /// Directories that were not there.
     new_directories: Vec<PathBuf>,
     /// There was a live store.
@@ -35,19 +118,32 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Looks at everything that may change; nothing is written yet.
-    pub(crate) fn of(
+    /// Looks at everything that may change; nothing is written yet. Of `open` files only their programs know what they will
+    /// be; of the others it is known: what a change of `planned` says, or what they are.
+    pub(crate) fn of<'c>(
+        config: &Path,
         files: impl IntoIterator<Item = PathBuf>,
+        planned: impl IntoIterator<Item = &'c Change>,
+        open: &[PathBuf],
         directories: &[&str],
-        deadline: Option<u64>,
     ) -> Result<Self, Failure> {
-        let files: Result<Vec<_>, Failure> =
-            files.into_iter().map(|path| read(&path).map(|state| (path, state))).collect();
+        let planned: BTreeMap<&Path, &FileState> =
+            planned.into_iter().map(|change| (change.path.as_path(), &change.after)).collect();
+        let entry = |path: PathBuf| {
+            let before = read(&path)?;
+            let is_open = open.contains(&path) || path.starts_with(shared::paths::STATE_DIR);
+            let after = match planned.get(path.as_path()) {
+                Some(after) => Some((*after).clone()),
+                None => (!is_open).then(|| before.clone()),
+            };
+            Ok(Entry { path, before, after })
+        };
         let absent = directories.iter().map(PathBuf::from).filter(|path| !path.exists());
         Ok(Self {
             phase: Phase::Applying,
-            deadline,
-            files: files?,
+            wait: None,
+            config: config.to_owned(),
+            files: files.into_iter().map(entry).collect::<Result<_, Failure>>()?,
             new_directories: absent.collect(),
             had_store: Path::new(shared::paths::STORE).exists(),
             people: BTreeMap::new(),
@@ -74,31 +170,54 @@ impl Journal {
 
     /// Forgets it: what was changed stays.
     pub(crate) fn remove() -> Result<(), Failure> {
+        remove_left_over(&place());
         put(&place(), &FileState::Absent).map(drop)
     }
 
-    /// Puts every file back; what is as it was is not touched. Tries all of them, and fails with the first failure.
-    /// Files that go come first: on a full disk they make room for those that come back.
-    pub(crate) fn put_back(&self) -> Result<Vec<&Path>, Failure> {
-        let mut changed = Vec::new();
-        for (path, _) in &self.files {
-            remove_left_over(path);
+    /// Notes what the files have become whose programs have just ended.
+    pub(crate) fn note(&mut self, files: &[PathBuf]) -> Result<(), Failure> {
+        for entry in self.files.iter_mut().filter(|entry| files.contains(&entry.path)) {
+            entry.after = Some(read(&entry.path)?);
+        }
+        self.write()
+    }
+
+    /// Is there nothing left to wait for? A setup that was interrupted waits for nothing.
+    pub(crate) fn is_over(&self, now: u64) -> bool {
+        self.phase == Phase::Applying || self.wait.is_none_or(|wait| wait.left(now) == 0)
+    }
+
+    /// Files that somebody else has changed since setup did. What cannot be read is a roll back's to complain of.
+    pub(crate) fn edited(&self) -> Vec<Edited> {
+        let look = |entry: &Entry| match entry.look() {
+            Ok(Found::Others(now)) => {
+                let ours = entry.after.as_ref().unwrap_or(&entry.before).clone();
+                Some(Edited { path: entry.path.clone(), ours, now })
+            }
+            _ => None,
+        };
+        self.files.iter().filter_map(look).collect()
+    }
+
+    /// Puts every file back that setup changed; what somebody else made of it since is kept. Tries all of them, and fails with
+    /// the first failure. Files that go come first: on a full disk they make room for those that come back.
+    pub(crate) fn put_back(&self, now: u64) -> Result<PutBack, Failure> {
+        let mut done = PutBack::default();
+        for entry in &self.files {
+            remove_left_over(&entry.path);
         }
         let mut failure = None;
         for go in [true, false] {
-            for (path, state) in
-                self.files.iter().rev().filter(|(_, state)| (*state == FileState::Absent) == go)
-            {
-                match put(path, state) {
-                    Ok(true) => changed.push(path.as_path()),
-                    Ok(false) => {}
+            for entry in self.files.iter().rev().filter(|entry| (entry.before == FileState::Absent) == go) {
+                match put_one_back(entry, now, &mut done) {
+                    Ok(()) => {}
                     // A directory that is gone with the file in it.
-                    Err(_) if go && !path.exists() => {}
+                    Err(_) if go && !entry.path.exists() => {}
                     Err(error) => failure = failure.or(Some(error)),
                 }
             }
         }
-        failure.map_or(Ok(changed), Err)
+        failure.map_or(Ok(done), Err)
     }
 
     /// Removes the directories that were not there, where nothing is left in them.
@@ -107,6 +226,21 @@ impl Journal {
             let _ = std::fs::remove_dir(directory);
         }
     }
+}
+
+fn put_one_back(entry: &Entry, now: u64, done: &mut PutBack) -> Result<(), Failure> {
+    match entry.look()? {
+        Found::Settled => return Ok(()),
+        Found::Ours => {}
+        Found::Others(FileState::Absent) => {}
+        // Kept before it goes: where that fails, it does not go.
+        Found::Others(theirs) => {
+            done.kept.push((entry.path.clone(), replaced::keep(&entry.path, &theirs, now)?));
+        }
+    }
+    put(&entry.path, &entry.before)?;
+    done.restored.push(entry.path.clone());
+    Ok(())
 }
 
 /// What a change that was killed in the middle left beside the file: ours, and pam-auth-update's. An administrator may have

@@ -4,6 +4,8 @@ mod diff;
 mod file;
 pub(crate) mod journal;
 pub(crate) mod nsswitch;
+mod pam_file;
+pub(crate) mod replaced;
 pub(crate) mod undo;
 
 use diff::{Around, diff};

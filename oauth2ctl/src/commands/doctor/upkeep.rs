@@ -3,6 +3,8 @@
 use super::facts::{Facts, runs};
 use super::report::{Finding, Verdict, quoted};
 use crate::system::journal::{Journal, Phase};
+use crate::system::replaced;
+use shared::clock::Clock;
 use shared::store::{Store, StoreError, VERSION};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -110,18 +112,48 @@ pub(super) fn room(facts: &Facts<'_>) -> Verdict {
     Ok(Finding::ok(saw))
 }
 
-/// U4: nothing that setup began is left half done, or waits to be taken back.
-pub(super) fn setup(_: &Facts<'_>) -> Verdict {
+/// Where an administrator switches off the unit that ends an unconfirmed setup at the next boot.
+const MASK: &str = "/etc/systemd/system/oauth2-setup-roll-back.service";
+
+/// U4: nothing that setup began is left half done, or waits to be taken back; and nothing that had to give way is forgotten.
+pub(super) fn setup(facts: &Facts<'_>) -> Verdict {
     let half = "Files of this machine may be as setup wants them in part only.";
     let roll_back = "oauth2ctl setup roll-back";
+    let now = facts.clock.unix_seconds();
     Ok(match Journal::find() {
-        Ok(None) => Finding::ok("none is unfinished"),
-        Ok(Some(journal)) if journal.phase == Phase::Waiting => Finding::warning(
-            "a setup waits for its confirmation",
-            "It is rolled back when its time is over; after a reboot within that time it is not, and waits on.",
-            format!("oauth2ctl setup confirm # or {roll_back}"),
+        Ok(None) => replaced(),
+        Ok(Some(journal)) if journal.phase == Phase::Applying => {
+            Finding::warning("a setup was interrupted, or is running now", half, roll_back)
+        }
+        Ok(Some(journal)) if journal.is_over(now) => Finding::warning(
+            "a setup was not confirmed, its time is over, and nothing has put it back",
+            "The machine is as that setup made it; no other setup, enable or disable begins before it is settled.",
+            format!("{roll_back} # or oauth2ctl setup confirm"),
         ),
-        Ok(Some(_)) => Finding::warning("a setup was interrupted, or is running now", half, roll_back),
+        Ok(Some(journal)) => waiting(journal.wait.map_or(0, |wait| wait.left(now)), roll_back),
         Err(error) => Finding::warning(error.to_string(), half, roll_back),
     })
+}
+
+fn waiting(left: u64, roll_back: &str) -> Finding {
+    let saw = format!("a setup waits for its confirmation, for another {left} s");
+    if std::fs::read_link(MASK).is_ok_and(|target| target == Path::new("/dev/null")) {
+        let consequence = "It is rolled back when its time is over; after a reboot within that time it is not, and waits on.";
+        return Finding::warning(saw, consequence, "systemctl unmask oauth2-setup-roll-back.service");
+    }
+    let consequence = "It is rolled back when its time is over.";
+    Finding::warning(saw, consequence, format!("oauth2ctl setup confirm # or {roll_back}"))
+}
+
+/// What somebody else had made of a file, and a roll back replaced.
+fn replaced() -> Finding {
+    let kept = replaced::list();
+    let Some(first) = kept.first().map(|path| path.display().to_string()) else {
+        return Finding::ok("none is unfinished");
+    };
+    Finding::warning(
+        format!("{} version(s) of files that a roll back or a disable replaced: {first}", kept.len()),
+        "What somebody else had changed in these files is in force no more, and is kept there alone.",
+        format!("less {first} # take over what is still wanted, then rm {first}"),
+    )
 }

@@ -80,6 +80,11 @@ impl Draft {
         self.map.get(key).and_then(Value::as_str)
     }
 
+    /// The number of seconds under a key.
+    pub(super) fn seconds(&self, key: &str) -> Option<u64> {
+        self.map.get(key).and_then(Value::as_u64)
+    }
+
     pub(super) fn set(&mut self, key: &str, value: impl Into<Value>) {
         self.map.insert(key.to_owned(), value.into());
     }

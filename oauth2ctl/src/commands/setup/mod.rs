@@ -5,12 +5,13 @@ mod ask;
 mod break_glass;
 mod draft;
 mod kind;
+mod limits;
 mod plan;
 mod questions;
 mod roll_back;
+mod schedule;
 mod trial;
 
-use super::sshd;
 use crate::cli::{Setup, SetupAction};
 use crate::failure::Failure;
 use crate::output::{answer, confirm, field, manner, say, warn};
@@ -18,16 +19,16 @@ use crate::system::journal::{Journal, Phase};
 use draft::Draft;
 use pam_oauth2::login::Machine;
 use plan::Plan;
+use shared::clock::{Clock, SystemClock};
 use shared::config::Provisioning;
 use std::io::IsTerminal;
 
 pub(super) fn run(machine: &Machine, options: &Setup) -> Result<(), Failure> {
     match options.action {
-        Some(SetupAction::Confirm) => return roll_back::confirm(machine),
-        Some(SetupAction::RollBack { when_unconfirmed: true }) => {
-            return roll_back::when_unconfirmed(machine);
-        }
-        Some(SetupAction::RollBack { when_unconfirmed: false }) => return roll_back::now(machine),
+        Some(SetupAction::Confirm) => return roll_back::confirmed(machine),
+        Some(SetupAction::RollBack { when_unconfirmed: true, .. }) => return roll_back::when_unconfirmed(),
+        Some(SetupAction::RollBack { at_boot: true, .. }) => return roll_back::at_boot(),
+        Some(SetupAction::RollBack { .. }) => return roll_back::now(),
         None => {}
     }
     if options.confirm.is_some() && crate::image::is_image() {
@@ -55,18 +56,36 @@ pub(super) fn run(machine: &Machine, options: &Setup) -> Result<(), Failure> {
     apply::run(machine, &plan, options.confirm)
 }
 
-/// A setup that was interrupted is undone first; one that waits for its confirmation must get it, or be rolled back.
+/// A setup that was interrupted, or whose time is over, is undone first; one that waits for its confirmation must get it, or
+/// be rolled back.
 fn finish_earlier(machine: &Machine, dry_run: bool) -> Result<(), Failure> {
-    match Journal::find()?.map(|journal| journal.phase) {
-        None => Ok(()),
-        Some(Phase::Waiting) => Err(roll_back::waits()),
-        Some(Phase::Applying) if dry_run => Err(Failure::Conflict(
-            "an earlier setup was interrupted: oauth2ctl setup roll-back undoes it, and so does the next setup".into(),
-        )),
-        Some(Phase::Applying) => {
-            warn("an earlier setup was interrupted: what it changed is put back first");
-            roll_back::interrupted(machine)
+    let Some(journal) = Journal::find()? else { return Ok(()) };
+    if !journal.is_over(SystemClock::new().unix_seconds()) {
+        return Err(roll_back::waits());
+    }
+    if dry_run {
+        return Err(roll_back::unsettled(&journal));
+    }
+    warn(match journal.phase {
+        Phase::Applying => "an earlier setup was interrupted: what it changed is put back first",
+        Phase::Waiting => {
+            "an earlier setup was not confirmed, its time is over, and nothing has put it back: that is done first"
         }
+    });
+    roll_back::unfinished(machine)
+}
+
+/// No setup is half done, or waits.
+///
+/// # Errors
+/// One is, or does, and the command that settles it.
+pub(super) fn settled() -> Result<(), Failure> {
+    match Journal::find()? {
+        None => Ok(()),
+        Some(journal) if journal.is_over(SystemClock::new().unix_seconds()) => {
+            Err(roll_back::unsettled(&journal))
+        }
+        Some(_) => Err(roll_back::waits()),
     }
 }
 
@@ -78,11 +97,12 @@ fn settle(machine: &Machine, options: &Setup) -> Result<(Draft, Plan), Failure> 
     if asks {
         questions::ask_everything(&mut draft, options)?;
     }
+    let limits = limits::decide(&draft, options, asks)?;
     loop {
         let mut complete = draft.clone();
-        complete.complete(sshd::login_grace()?);
+        complete.complete(limits.grace);
         questions::require(&complete)?;
-        let plan = Plan::of(machine, &complete, !options.no_drop_in)?;
+        let plan = Plan::of(machine, &complete, limits.text.as_deref())?;
         if plan.is_nothing() {
             // A run that changes nothing must not depend on the provider: doctor asks it.
             return Ok((complete, plan));

@@ -42,9 +42,11 @@ pub(super) fn check_sshd() -> Result<(), Failure> {
 }
 
 impl Plan {
+    /// `limits` stand in sshd's drop-in; without them there is to be none.
+    ///
     /// # Errors
     /// The configuration is not one, or a file cannot be edited.
-    pub(super) fn of(machine: &Machine, draft: &Draft, drop_in: bool) -> Result<Self, Failure> {
+    pub(super) fn of(machine: &Machine, draft: &Draft, limits: Option<&str>) -> Result<Self, Failure> {
         let wanted = draft.state();
         let mut files = Vec::new();
         if let Some(secret) = &draft.secret {
@@ -63,9 +65,9 @@ impl Plan {
             stack::check()?;
         }
         let (mut include, mut file) = (None, None);
-        if drop_in && serves {
+        if limits.is_some() && serves {
             include = some(sshd::include()?);
-            file = some(sshd::drop_in(config.accounts.people_group.as_str())?);
+            file = some(sshd::drop_in(config.accounts.people_group.as_str(), limits)?);
         }
         let mut plan = Self { config, files, nsswitch, profile, include, drop_in: file, enable: false };
         plan.enable = serves && (!plan.is_nothing() || !is_enabled(machine, &plan.config));
@@ -76,7 +78,8 @@ impl Plan {
         self.changes().next().is_none() && self.profile.is_none() && !self.enable
     }
 
-    fn changes(&self) -> impl Iterator<Item = &Change> {
+    /// What is to become of files that nobody but setup writes.
+    pub(super) fn changes(&self) -> impl Iterator<Item = &Change> {
         self.files.iter().chain(&self.nsswitch).chain(&self.include).chain(&self.drop_in)
     }
 

@@ -1,11 +1,11 @@
 //! `setup confirm`, `setup roll-back`, and the one that comes by itself.
 
 use super::super::sshd;
+use super::schedule::{schedule, unschedule};
 use crate::failure::Failure;
-use crate::output::{changed, say, warn};
-use crate::system::journal::{Journal, Phase};
-use pam_oauth2::Commands;
-use pam_oauth2::home::RunCommand;
+use crate::output::{answer, changed, confirm, field, say, warn};
+use crate::system::journal::{Edited, Journal, Phase, PutBack, Wait};
+use crate::system::{Change, replaced};
 use pam_oauth2::login::Machine;
 use rustix::fs::FlockOperation;
 use rustix::io::FdFlags;
@@ -15,11 +15,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LOCK: &str = "/run/oauth2ctl-setup.lock";
-const UNIT: &str = "oauth2ctl-setup-roll-back";
 
 /// How often the process that waits looks whether there is still something to wait for.
 const TICK: Duration = Duration::from_secs(1);
@@ -60,7 +58,7 @@ pub(super) fn people(store: &Store) -> Result<BTreeMap<String, Option<u32>>, Fai
 }
 
 /// `setup confirm`.
-pub(super) fn confirm(machine: &Machine) -> Result<(), Failure> {
+pub(super) fn confirmed(machine: &Machine) -> Result<(), Failure> {
     let _lock = lock()?;
     match Journal::find()?.map(|journal| journal.phase) {
         None => {
@@ -84,7 +82,7 @@ fn keep(machine: &Machine, why: &str) -> Result<(), Failure> {
 }
 
 /// `setup roll-back`.
-pub(super) fn now(machine: &Machine) -> Result<(), Failure> {
+pub(super) fn now() -> Result<(), Failure> {
     let _lock = lock()?;
     match Journal::find()? {
         None => {
@@ -92,21 +90,27 @@ pub(super) fn now(machine: &Machine) -> Result<(), Failure> {
             Ok(())
         }
         Some(journal) => {
+            ask_about_others(&journal)?;
             unschedule();
-            take_back(machine, &journal)
+            take_back(&journal, Reload::AndWait).map(drop)
         }
     }
 }
 
-/// Undoes a setup that was interrupted, but none that another process has brought to its end meanwhile.
-pub(super) fn interrupted(machine: &Machine) -> Result<(), Failure> {
+/// Undoes a setup that was interrupted, or whose time is over and nothing came; but none that another process has brought to
+/// its end meanwhile.
+pub(super) fn unfinished(machine: &Machine) -> Result<(), Failure> {
     let _lock = lock()?;
     match Journal::find()? {
         None => Ok(()),
-        Some(journal) if journal.phase == Phase::Waiting => Err(waits()),
+        Some(journal) if !journal.is_over(SystemClock::new().unix_seconds()) => Err(waits()),
+        Some(journal) if journal.phase == Phase::Waiting && somebody_new(machine, &journal) => {
+            keep(machine, "a new login")
+        }
         Some(journal) => {
+            ask_about_others(&journal)?;
             unschedule();
-            take_back(machine, &journal)
+            take_back(&journal, Reload::AndWait).map(drop)
         }
     }
 }
@@ -120,23 +124,59 @@ pub(super) fn waits() -> Failure {
     )
 }
 
+/// Nothing may be built on a setup that is half done, or that nobody has confirmed in time.
+pub(super) fn unsettled(journal: &Journal) -> Failure {
+    let what = match journal.phase {
+        Phase::Applying => "an earlier setup was interrupted, or is running now",
+        Phase::Waiting => "an earlier setup was not confirmed, and its time is over",
+    };
+    Failure::Conflict(format!("{what}: run oauth2ctl setup roll-back first"))
+}
+
 /// At the time that `setup --confirm` named. Without systemd this process is the clock, too.
-pub(super) fn when_unconfirmed(machine: &Machine) -> Result<(), Failure> {
+pub(super) fn when_unconfirmed() -> Result<(), Failure> {
     let clock = SystemClock::new();
+    let begun = Instant::now();
+    let mut longest = None;
     loop {
-        let Some(journal) = Journal::find()? else { return Ok(()) };
-        let Some(deadline) = journal.deadline else { return Ok(()) };
-        if clock.unix_seconds() >= deadline {
+        let Some(Wait { seconds, until }) = Journal::find()?.and_then(|journal| journal.wait) else {
+            return Ok(());
+        };
+        let left = Wait { seconds, until }.left(clock.unix_seconds());
+        // A clock that is set back must not put it off.
+        let longest = *longest.get_or_insert(Duration::from_secs(left));
+        if left == 0 || begun.elapsed() >= longest {
             break;
         }
         clock.sleep(TICK);
     }
     let _lock = lock()?;
+    Journal::find()?.map_or(Ok(()), |journal| settle(&journal, Reload::AndWait))
+}
+
+/// At boot, before anybody can sign in: what was there to bring the roll back is gone.
+pub(super) fn at_boot() -> Result<(), Failure> {
+    let lock = lock()?;
     let Some(journal) = Journal::find()? else { return Ok(()) };
-    if journal.phase == Phase::Waiting && somebody_new(machine, &journal) {
-        return keep(machine, "a new login");
+    let now = SystemClock::new().unix_seconds();
+    let left = journal.wait.map_or(0, |wait| wait.left(now));
+    if journal.is_over(now) {
+        // Systemd waits for this command before it starts sshd, and must not be waited for.
+        return settle(&journal, Reload::Only);
     }
-    take_back(machine, &journal)
+    drop(lock);
+    schedule(&journal.config, Duration::from_secs(left))?;
+    say(&format!("a setup waits for its confirmation, and is rolled back in {left} s"));
+    Ok(())
+}
+
+/// The end of an unconfirmed setup, and of one that was cut off. Nobody is there to ask.
+fn settle(journal: &Journal, reload: Reload) -> Result<(), Failure> {
+    let machine = Machine::this(journal.config.clone());
+    if journal.phase == Phase::Waiting && somebody_new(&machine, journal) {
+        return keep(&machine, "a new login");
+    }
+    take_back(journal, reload).map(drop)
 }
 
 /// Has anybody signed in whom the machine had not confirmed that day, when it was set up?
@@ -147,34 +187,96 @@ fn somebody_new(machine: &Machine, journal: &Journal) -> bool {
     })
 }
 
-/// Puts everything back, and forgets the journal only when all of it is done.
-pub(super) fn take_back(machine: &Machine, journal: &Journal) -> Result<(), Failure> {
-    crate::interrupts::hold();
-    let restored = journal.put_back().map_err(|failure| {
-        Failure::Other(format!(
-            "not everything could be put back ({failure}): mend that, and run oauth2ctl setup roll-back"
-        ))
-    })?;
-    restored.iter().for_each(|path| say(&format!("{}: as it was", path.display())));
-    if journal.had_store {
-        // Of a proof that was killed.
-        Store::open(&machine.places)?.set_probes(&[], SystemClock::new().unix_seconds())?;
-        if machine.config.exists()
-            && let Err(failure) = super::super::publish_now(machine)
-        {
-            warn(&format!("nothing could be published ({failure}): run oauth2ctl publish"));
+/// Shows what somebody else has made of a file since, and asks before it gives way.
+fn ask_about_others(journal: &Journal) -> Result<(), Failure> {
+    let edited = journal.edited();
+    if edited.is_empty() {
+        return Ok(());
+    }
+    let secret = journal.config.parent().unwrap_or(Path::new(shared::paths::CONFIG_DIR));
+    answer("Somebody else has changed these files since setup did:");
+    for Edited { path, ours, now } in &edited {
+        // Secrets of before, of setup and of now: too many to tell them from the rest.
+        if path.starts_with(secret) {
+            answer(&format!("\n{} (not shown: it may hold a secret)", path.display()));
+        } else {
+            let change = Change { path: path.clone(), before: ours.clone(), after: now.clone() };
+            answer(&format!("\n{}", change.show(&[])));
         }
-        changed("setup rolled back");
-        super::super::audit(machine, "setup_rolled_back", "")?;
+    }
+    answer("");
+    field("changed_since", edited.iter().map(|file| &file.path).collect::<Vec<_>>());
+    confirm(&format!(
+        "Put these back too, as they were before setup? What stands there now is kept in {}.",
+        replaced::place().display()
+    ))
+}
+
+/// What becomes of the answer of systemd to a reload of sshd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reload {
+    /// It is waited for.
+    AndWait,
+    /// It is not.
+    Only,
+}
+
+/// Puts everything back, and forgets the journal only when all of it is done. `false`: a store stays that setup made.
+pub(super) fn take_back(journal: &Journal, reload: Reload) -> Result<bool, Failure> {
+    crate::interrupts::hold();
+    let machine = Machine::this(journal.config.clone());
+    let PutBack { restored, kept } =
+        journal.put_back(SystemClock::new().unix_seconds()).map_err(|failure| {
+            Failure::Other(format!(
+                "not everything could be put back ({failure}): mend that, and run oauth2ctl setup roll-back"
+            ))
+        })?;
+    restored.iter().for_each(|path| say(&format!("{}: as it was", path.display())));
+    kept.iter().for_each(|(path, kept)| tell_kept(path, kept));
+    let whole = if journal.had_store {
+        serve_again(&machine);
+        true
     } else {
-        remove_store(machine)?;
-        changed("setup rolled back");
+        remove_store(&machine)?
+    };
+    changed("setup rolled back");
+    if journal.had_store
+        && let Err(failure) = super::super::audit(&machine, "setup_rolled_back", "")
+    {
+        warn(&format!("the roll back stands in the system log alone: {failure}"));
     }
     Journal::remove()?;
     journal.remove_directories();
-    sshd::reload();
+    sshd::reload(reload == Reload::AndWait);
     say("everything is as it was before setup");
-    Ok(())
+    Ok(whole)
+}
+
+/// On the terminal, and in the system log: nobody may be looking.
+fn tell_kept(path: &Path, kept: &Path) {
+    let text = format!(
+        "{} had been changed since setup by somebody else, and is what it was before setup; their version is {}",
+        path.display(),
+        kept.display()
+    );
+    log::warn!("{text}");
+    warn(&text);
+}
+
+/// A store that was there before goes on serving. That it cannot be read must not keep the files from coming back.
+fn serve_again(machine: &Machine) {
+    // Of a proof that was killed.
+    let cleared = Store::open(&machine.places)
+        .and_then(|mut store| store.set_probes(&[], SystemClock::new().unix_seconds()));
+    if let Err(failure) = cleared {
+        warn(&format!("the store is as it is, and not in order: {failure} (oauth2ctl doctor --check U2)"));
+        return;
+    }
+    if machine.config.exists()
+        && let Err(failure) = super::super::publish_now(machine)
+    {
+        warn(&format!("nothing could be published ({failure}): run oauth2ctl publish"));
+    }
 }
 
 /// Does the store keep an id, of somebody who is here, was here or shares a group?
@@ -187,8 +289,9 @@ fn keeps_ids(machine: &Machine) -> Result<bool, Failure> {
     Ok(!people(&store)?.is_empty() || !store.id_map()?.is_empty())
 }
 
-/// A store that setup made, and that nobody needs: one that keeps ids stays, and so does one that cannot be read.
-fn remove_store(machine: &Machine) -> Result<(), Failure> {
+/// A store that setup made, and that nobody needs: one that keeps ids stays, and so does one that cannot be read. `false`: it
+/// stays.
+fn remove_store(machine: &Machine) -> Result<bool, Failure> {
     let places = &machine.places;
     let shown = places.store.display();
     if std::fs::symlink_metadata(&places.store).is_ok() {
@@ -196,11 +299,11 @@ fn remove_store(machine: &Machine) -> Result<(), Failure> {
             Ok(false) => {}
             Ok(true) => {
                 warn(&format!("{shown} keeps ids of people or groups already, and stays"));
-                return Ok(());
+                return Ok(false);
             }
             Err(failure) => {
                 warn(&format!("{shown} stays, for whether it keeps ids cannot be found out: {failure}"));
-                return Ok(());
+                return Ok(false);
             }
         }
     }
@@ -219,45 +322,5 @@ fn remove_store(machine: &Machine) -> Result<(), Failure> {
             _ => {}
         }
     }
-    Ok(())
-}
-
-/// Sees to it that the roll back comes by itself, whatever becomes of this process and its terminal.
-pub(super) fn schedule(machine: &Machine, time: Duration) -> Result<(), Failure> {
-    let program =
-        std::env::current_exe().map_err(|error| Failure::Other(format!("/proc/self/exe: {error}")))?;
-    let program = program.to_string_lossy().into_owned();
-    let config = machine.config.to_string_lossy();
-    let command = ["--config", &config, "setup", "roll-back", "--when-unconfirmed"];
-    unschedule();
-    if Path::new("/run/systemd/system").is_dir() {
-        let active = format!("--on-active={}s", time.as_secs().saturating_add(1));
-        let unit = format!("--unit={UNIT}");
-        let arguments = ["--quiet", "--collect", "--timer-property=AccuracySec=1s", &unit, &active, &program];
-        let arguments: Vec<&str> = arguments.into_iter().chain(command).collect();
-        return Commands
-            .run("/usr/bin/systemd-run", &arguments)
-            .map_err(|error| Failure::Other(format!("the roll back cannot be scheduled: {error}")));
-    }
-    // A session of its own: the end of the terminal does not reach it. It ends by itself at the time named.
-    let status = Command::new("/usr/bin/setsid")
-        .args(["--fork", &program])
-        .args(command)
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    match status {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Failure::Other(format!("the roll back cannot be scheduled: setsid: {status}"))),
-        Err(error) => Err(Failure::Other(format!("the roll back cannot be scheduled: setsid: {error}"))),
-    }
-}
-
-fn unschedule() {
-    if Path::new("/run/systemd/system").is_dir() {
-        let _ = Commands.run("/usr/bin/systemctl", &["stop", &format!("{UNIT}.timer")]);
-    }
+    Ok(true)
 }
