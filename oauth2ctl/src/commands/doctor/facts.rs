@@ -1,5 +1,7 @@
 //! What several checks look at, each read once.
 
+use super::super::sshd::CONFIG;
+use super::super::sshd_lines::Lines;
 use super::CHECKS;
 use super::accounts::Local;
 use super::provider::Greeting;
@@ -11,6 +13,7 @@ use shared::config::{Config, ConfigError, Loaded};
 use shared::store::{Person, Store, StoreError};
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 /// The machine, and what is known of it.
@@ -25,6 +28,7 @@ pub(super) struct Facts<'a> {
     people: OnceCell<Result<Vec<Person>, StoreError>>,
     local: OnceCell<Local>,
     pub(super) sshd: RefCell<BTreeMap<String, Result<Settings, Finding>>>,
+    sshd_lines: OnceCell<Lines>,
     pub(super) greeting: OnceCell<Result<Greeting, Finding>>,
 }
 
@@ -41,8 +45,14 @@ impl<'a> Facts<'a> {
             people: OnceCell::new(),
             local: OnceCell::new(),
             sshd: RefCell::default(),
+            sshd_lines: OnceCell::new(),
             greeting: OnceCell::new(),
         }
+    }
+
+    /// Where sshd's keywords stand.
+    pub(super) fn sshd_lines(&self) -> &Lines {
+        self.sshd_lines.get_or_init(|| Lines::of(Path::new(CONFIG)))
     }
 
     /// What a check finds; asked at most once.

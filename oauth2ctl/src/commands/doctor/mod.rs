@@ -17,6 +17,8 @@ mod report;
 mod rescue;
 mod security;
 mod sshd;
+mod sshd_limits;
+mod sshd_lists;
 mod stacks;
 mod upkeep;
 
@@ -69,10 +71,10 @@ const CHECKS: [Check; 39] = [
     check("S1", "sshd asks PAM", sshd::use_pam),
     check("S2", "keyboard-interactive", sshd::keyboard_interactive),
     check("S3", "AuthenticationMethods", sshd::methods),
-    check("S4", "LoginGraceTime", sshd::grace),
-    check("S5", "MaxStartups", sshd::startups),
-    check("S6", "PerSource limits", sshd::per_source),
-    check("S7", "who sshd lets in", sshd::lists),
+    check("S4", "LoginGraceTime", sshd_limits::grace),
+    check("S5", "MaxStartups", sshd_limits::startups),
+    check("S6", "PerSource limits", sshd_limits::per_source),
+    check("S7", "who sshd lets in", sshd_lists::lists),
     check("N1", "nsswitch.conf", names::switch),
     check("N2", "published database", names::published),
     check("N3", "name service caches", names::caches),
