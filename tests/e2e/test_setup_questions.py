@@ -98,3 +98,45 @@ def test_a_terminal_is_left_with_its_echo_after_ctrl_c_at_the_secret(machine):
         terminal.send("abc\x03")
         terminal.expect(r"\s-?echo\s")
         assert "-echo " not in terminal.screen and "abc" not in terminal.screen
+
+
+# On a machine whose sshd has its own limits, there is one question more.
+SSHDS_OWN = {"LoginGraceTime": None, "MaxStartups": None, "PerSourcePenalties": None}
+LIMITS = ("sshd's limits", [("perhaps", "neither yes nor no"), ("300", "neither yes nor no")], "no")
+
+
+def test_a_wrong_answer_about_sshds_limits_is_asked_again_and_no_leaves_them():
+    with SetupMachine(sshd=SSHDS_OWN) as machine:
+        before = machine.files()
+        asked = [*((text, [], right) for text, _, right in QUESTIONS), LIMITS]
+        for key in ("\x03", "\x04"):
+            with start(machine) as terminal:
+                answer(terminal, asked[:-1])
+                terminal.expect(r"^sshd's limits.*: $")
+                terminal.send(key)
+                assert terminal.wait() != 0
+        machine.assert_untouched(before)
+        with start(machine) as terminal:
+            answer(terminal, asked)
+            terminal.expect(r"Make these changes\? \[y/N\] ")
+            assert "LoginGraceTime 300" in terminal.screen, "the question names them"
+            terminal.send_line("y")
+            assert terminal.wait(60) == 0, terminal.screen
+        assert "maxstartups 10:30:100" in machine.sandbox.output("sshd -T")
+        assert machine.set_up_json("--allow-group 3f1c-staff --max-confirmation-age 14")["changed"] is False
+
+
+def test_every_wrong_answer_of_an_entra_tenant_is_refused_by_name(machine):
+    before = machine.files()
+    questions = [
+        ("Provider", [("azure", "none of entra")], "entra"),
+        ("Tenant", [("common", "one tenant"), ("a tenant", "neither a tenant"), ("", "needed")], "example.onmicrosoft.com"),
+        ("Client id", [("two words", "no blanks")], "11111111-2222-3333-4444-555555555555"),
+        ("Groups", [("staff", "object id")], "everybody"),
+    ]
+    with start(machine) as terminal:
+        answer(terminal, questions)
+        terminal.expect(r"^Domain to strip \[example.onmicrosoft.com\]: $")
+        terminal.send("\x04")
+        assert terminal.wait() == 7
+    machine.assert_untouched(before)
