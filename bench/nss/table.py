@@ -1,0 +1,131 @@
+"""The figures, each beside its target: as a table to read and as one to compute with."""
+
+import statistics
+from dataclasses import dataclass
+
+REACHED, MISSED = "reached", "missed"
+
+
+@dataclass(frozen=True)
+class Target:
+    """At most (or at least) `limit`, of a unit or as a multiple of a peer's figure in the same run."""
+
+    limit: float
+    peer: str | None = None
+    unit: str = ""
+    at_least: bool = False
+    users: int | None = None
+
+    def __str__(self):
+        sign = "≥" if self.at_least else "≤"
+        return f"{sign} {self.limit:g} × {self.peer}" if self.peer else f"{sign} {amount(self.limit, self.unit)}"
+
+    def verdict(self, value):
+        return REACHED if (value >= self.limit if self.at_least else value <= self.limit) else MISSED
+
+
+# In the order of the table.
+TARGETS = {
+    "name-hit": ("name hit", [Target(1.1, "sss"), Target(0.05, "cache")]),
+    "uid-hit": ("uid hit", [Target(0.8, "sss"), Target(0.03, "cache")]),
+    "name-miss": ("name miss, with its one stat", [Target(2000, unit="ns", users=100_000), Target(0.15, "cache")]),
+    "group": ("group by name, 250 members", [Target(0.7, "sss")]),
+    "initgroups-5": ("initgroups, 5 groups", [Target(1.0, "sss")]),
+    "initgroups-500": ("initgroups, 500 groups", [Target(0.7, "sss")]),
+    "process": ("whole process, hit", [Target(1.1, "sss"), Target(1.25, "files")]),
+    "getent-miss": ("getent, miss", [Target(1.25, "files")]),
+    "id": ("id", [Target(1.35, "files")]),
+    "ls": ("ls -l with 200 owners", [Target(1.1, "files")]),
+    "memory": ("private memory after 10 000 lookups", [Target(48, unit="KiB")]),
+    "descriptors": ("descriptors kept", [Target(0)]),
+    "calls-hit": ("system calls of a warm hit", [Target(0)]),
+    "calls-miss": ("system calls of a warm miss", [Target(1)]),
+    "size": (".so", [Target(400_000, unit="bytes")]),
+    "needed": ("DT_NEEDED besides libc and ld.so", [Target(0)]),
+    "threads": ("two threads on two cores", [Target(1.5, "one", at_least=True)]),
+    "million": ("name hit, a million users", [Target(0.1, "cache")]),
+    "publication": ("publication after one new person", [Target(60, unit="ms", users=100_000)]),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One target and what was measured: `value` is a ratio where the target names a peer, else an amount."""
+
+    row: str
+    users: int
+    target: Target
+    value: float
+    ours: float
+    peer: float | None
+    unit: str
+    quartiles: tuple | None = None
+    remark: str = ""
+
+    @property
+    def verdict(self):
+        return self.target.verdict(self.value)
+
+
+def amount(value, unit):
+    if unit == "ns" and value >= 1000:
+        return f"{value / 1000:.3g} µs"
+    if unit == "us":
+        return f"{value / 1000:.3g} ms" if value >= 1000 else f"{value:.0f} µs"
+    if unit == "per s":
+        return f"{value / 1e6:.3g} M/s"
+    text = f"{value:,.0f}".replace(",", " ") if value >= 1000 else f"{value:.3g}"
+    return f"{text} {unit}".rstrip()
+
+
+def lines(row, users, unit, rounds, remark=""):
+    """Lines of a row from {service: {round: figure}}. A ratio is the median of the ratios of each round, whose figures
+    were taken within milliseconds of each other: what else the machine does weighs on both."""
+    ours = statistics.median(rounds["oauth2"].values())
+    for target in TARGETS[row][1]:
+        if target.users not in (None, users):
+            continue
+        if target.peer is None:
+            yield Line(row, users, target, ours, ours, None, unit, remark=remark)
+            continue
+        peer = rounds[target.peer]
+        ratios = [figure / peer[n] for n, figure in rounds["oauth2"].items() if n in peer]
+        quartiles = tuple(statistics.quantiles(ratios, n=4)[::2])
+        yield Line(row, users, target, statistics.median(ratios), ours, statistics.median(peer.values()), unit, quartiles, remark)
+
+
+def plain(row, users, value, unit="", remark=""):
+    """A line without rounds."""
+    return [Line(row, users, target, value, value, None, unit, remark=remark)
+            for target in TARGETS[row][1] if target.users in (None, users)]
+
+
+def show(found):
+    """The table, in Markdown that is also readable as it is."""
+    order = list(TARGETS)
+    rows = [("", "users", "oauth2", "peer", "target", "measured", "")]
+    for line in sorted(found, key=lambda line: (order.index(line.row), line.users)):
+        measured = f"{line.value:.2g} ×" if line.target.peer else amount(line.value, line.unit)
+        if line.target.peer:
+            measured = f"{line.value:.3f} ×" if line.value < 0.1 else f"{line.value:.2f} ×"
+        peer = f"{line.target.peer} {amount(line.peer, line.unit)}" if line.peer is not None else line.remark
+        users = f"{line.users:,}".replace(",", " ") if line.users else ""
+        rows.append((TARGETS[line.row][0], users, amount(line.ours, line.unit), peer, str(line.target), measured,
+                     line.verdict))
+    widths = [max(len(row[n]) for row in rows) for n in range(7)]
+    text = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows]
+    text.insert(1, "| " + " | ".join("-" * max(3, width) for width in widths) + " |")
+    return "\n".join(text)
+
+
+def tab_separated(found, medians):
+    text = ["kind\trow\tusers\tservice\tvalue\tunit\ttarget\tlower_quartile\tupper_quartile\tverdict"]
+    for line in found:
+        low, high = line.quartiles or ("", "")
+        text.append("\t".join(map(str, (
+            "target", line.row, line.users, line.target.peer or "oauth2", f"{line.value:.6g}",
+            f"x {line.target.peer}" if line.target.peer else line.unit, line.target, low and f"{low:.6g}",
+            high and f"{high:.6g}", line.verdict))))
+    for (row, users, service, unit), value in medians.items():
+        text.append(f"median\t{row}\t{users}\t{service}\t{value:.6g}\t{unit}\t\t\t\t")
+    return "\n".join(text) + "\n"

@@ -1,0 +1,141 @@
+"""A sandbox with one user set in the form of every name service, and what runs in it."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from rig import product
+from rig.sandbox import ENVIRONMENT, Sandbox
+
+import peers
+import users
+
+HERE = Path(__file__).resolve().parent
+PROGRAMS = peers.SCRATCH / "programs"
+OURS = f"{peers.LIBRARIES}/libnss_oauth2.so.2"
+KEYS = 1000
+CFLAGS = ["-O2", "-Wall", "-Wextra"]
+
+
+class WrongAnswer(Exception):
+    """Somebody's answer is not the truth, or a peer does not answer: figures would mean nothing."""
+
+
+def build():
+    """The programs that measure; they and the sandbox have the same libc."""
+    PROGRAMS.mkdir(parents=True, exist_ok=True)
+    lookups = sorted((HERE / "lookups").glob("*.c"))
+    subprocess.run(["gcc", *CFLAGS, "-pthread", "-o", PROGRAMS / "lookups", *lookups], check=True)
+    subprocess.run(["gcc", *CFLAGS, "-o", PROGRAMS / "process", HERE / "process.c"], check=True)
+
+
+class World(Sandbox):
+    """The user set lies on the disk that the repository is on, and not under the overlay: lookups map and stat real files."""
+
+    def __init__(self, count, module=None, also=(), with_sss=True, keys=KEYS):
+        self.users = users.UserSet(count)
+        self.people = peers.SCRATCH / f"people-{count}"
+        self.state = self.people / "state"
+        self._write(keys)
+        super().__init__(peers.RELEASE, layers=[peers.layer()])
+        self._install(module)
+        self.services = {"oauth2": OURS, **({"sss": peers.MODULES["sss"]} if with_sss else {}),
+                         "cache": peers.MODULES["cache"]}
+        for label, path in also:
+            shutil.copyfile(path, self.path(f"/srv/{label}.so"))
+            self.services[f"{label}:oauth2"] = f"/srv/{label}.so"
+        self._publish()
+        if with_sss:
+            self._warm_sss()
+
+    def _write(self, keys):
+        shutil.rmtree(self.people, ignore_errors=True)
+        self.state.mkdir(parents=True)
+        users.write_files(self.users, self.people)
+        users.write_keys(self.users, self.people, keys)
+
+    def _mount(self, lower):
+        super()._mount(lower)
+        cache = self.people.glob("*.cache*")
+        places = {"/srv/people": self.people, "/srv/programs": PROGRAMS, product.STATE: self.state,
+                  "/var/lib/extrausers": self.people / "extrausers", **{f"/etc/{file.name}": file for file in cache}}
+        for place, source in places.items():
+            target = self.path(place)
+            if source.is_dir():
+                target.mkdir(parents=True, exist_ok=True)
+            else:
+                target.touch()
+            subprocess.run(["mount", "--bind", source, target], check=True)
+
+    def _install(self, module):
+        product.install(self, switched_on=False)
+        if module:
+            subprocess.run(["install", "-s", "-m", "0644", module, self.path(OURS)], check=True)
+
+    def _publish(self):
+        """The published database is the product's own work, from a store as many first logins leave it."""
+        product.prepare(self)
+        self.run(["mkdir", "-p", product.CONFIG_DIR])
+        self.write(product.CONFIG, users.configuration(self.users), 0o600)
+        self.run("oauth2ctl store migrate")
+        users.fill_store(self.users, self.path(product.STORE))
+        self.run("oauth2ctl publish", timeout=1800)
+
+    def _warm_sss(self):
+        self.sssd = peers.Sssd(self, "/srv/people")
+        self.lookups("check", "name-hit,group,initgroups-5,initgroups-500", services=["sss"], timeout=1800)
+        calls = self.system_calls("name-hit", "sss")
+        if calls > 2:
+            raise WrongAnswer(f"sssd's memory cache is not what answers: {calls} system calls a lookup")
+
+    # Measurements
+
+    def lookups(self, mode, *arguments, services=(), large_etc=False, timeout=600):
+        """The words of each line that the program prints."""
+        specs = [self.spec(service) for service in services]
+        argv = ["/srv/programs/lookups", mode, "/srv/people", *arguments, *specs]
+        return self.measured(argv, large_etc, timeout)
+
+    def spec(self, service):
+        return service if service == "files" else f"{service}={self.services[service]}"
+
+    def measured(self, argv, large_etc=False, timeout=600):
+        if large_etc:
+            script = "mount --bind /srv/people/passwd /etc/passwd && mount --bind /srv/people/group /etc/group && exec \"$@\""
+            argv = ["unshare", "--mount", "bash", "-c", script, "bash", *argv]
+        done = self.run(list(map(str, argv)), check=False, timeout=timeout)
+        if done.returncode != 0:
+            raise WrongAnswer(done.stderr.strip() or f"{argv} ended with {done.returncode}")
+        return [line.split() for line in done.stdout.splitlines()]
+
+    def system_calls(self, operation, service):
+        """System calls of one lookup: what a hundred more of them add."""
+        few, many = (self._calls(operation, service, number) for number in (20, 120))
+        return round((many - few) / 100, 1)
+
+    def _calls(self, operation, service, number):
+        log = self.directory / "calls"
+        argv = self.inside("/srv/programs/lookups", "loop", "/srv/people", operation, number, self.spec(service))
+        subprocess.run(["strace", "-f", "-qq", "-o", log, "--", *argv], env=ENVIRONMENT, check=True,
+                       stdin=subprocess.DEVNULL)
+        return len(log.read_bytes().splitlines())
+
+    def size(self):
+        return self.path(OURS).stat().st_size
+
+    def needed(self):
+        listed = subprocess.run(["readelf", "-d", self.path(OURS)], capture_output=True, text=True, check=True).stdout
+        return sorted(line.split("[")[1].rstrip("]") for line in listed.splitlines() if "(NEEDED)" in line)
+
+    def owned_files(self, number):
+        """A directory with files of so many people; returns the names of the owners."""
+        directory = self.path("/srv/owned")
+        directory.mkdir()
+        step = max(1, self.users.count // number)
+        owners = self.users.people[::step][:number]
+        for n, owner in enumerate(owners):
+            file = directory / f"file{n:03}"
+            file.touch()
+            os.chown(file, owner[1], 0)
+        return [owner[0] for owner in owners]
