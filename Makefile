@@ -1,6 +1,7 @@
 # make         build everything
 # make demo    the whole story in one transcript, on a provider and a sshd of its own
 # make test    every tier of tests; what CI runs
+# make bench   name lookups beside sssd's and others', as a table; [USERS="10000 100000"] [ONLY="name-hit id"] [MODULE=file.so]
 # make install DESTDIR=...  install into DESTDIR
 
 CARGO ?= cargo
@@ -18,7 +19,7 @@ DESTDIR ?=
 # A package build strips by itself, and keeps what it took away.
 STRIP ?= -s
 
-.PHONY: all build demo demo-shell test check unit setup install deb clean
+.PHONY: all build demo demo-shell test check unit setup bench install deb clean
 
 all: build
 
@@ -47,6 +48,9 @@ demo: setup build
 
 demo-shell: setup build
 	tests/demo --shell
+
+bench: setup build
+	bench/nss/run $(if $(USERS),--users "$(USERS)") $(if $(ONLY),--only "$(ONLY)") $(if $(MODULE),--module "$(MODULE)")
 
 # Formatting, lints, licences, and what the built modules contain.
 check: build

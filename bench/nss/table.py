@@ -68,10 +68,11 @@ class Line:
 
 
 def amount(value, unit):
-    if unit == "ns" and value >= 1000:
-        return f"{value / 1000:.3g} µs"
     if unit == "us":
-        return f"{value / 1000:.3g} ms" if value >= 1000 else f"{value:.0f} µs"
+        value, unit = value * 1000, "ns"
+    if unit == "ns":
+        size, unit = next((size, unit) for size, unit in ((1e6, "ms"), (1e3, "µs"), (1, "ns")) if value >= size)
+        return f"{value / size:.3g} {unit}"
     if unit == "per s":
         return f"{value / 1e6:.3g} M/s"
     text = f"{value:,.0f}".replace(",", " ") if value >= 1000 else f"{value:.3g}"
@@ -105,10 +106,11 @@ def show(found):
     order = list(TARGETS)
     rows = [("", "users", "oauth2", "peer", "target", "measured", "")]
     for line in sorted(found, key=lambda line: (order.index(line.row), line.users)):
-        measured = f"{line.value:.2g} ×" if line.target.peer else amount(line.value, line.unit)
+        measured = amount(line.value, line.unit)
         if line.target.peer:
             measured = f"{line.value:.3f} ×" if line.value < 0.1 else f"{line.value:.2f} ×"
-        peer = f"{line.target.peer} {amount(line.peer, line.unit)}" if line.peer is not None else line.remark
+        peer = f"{line.target.peer} {amount(line.peer, line.unit)}" if line.peer is not None else ""
+        peer = "; ".join(filter(None, (peer, line.remark)))
         users = f"{line.users:,}".replace(",", " ") if line.users else ""
         rows.append((TARGETS[line.row][0], users, amount(line.ours, line.unit), peer, str(line.target), measured,
                      line.verdict))

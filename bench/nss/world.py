@@ -14,7 +14,8 @@ import users
 HERE = Path(__file__).resolve().parent
 PROGRAMS = peers.SCRATCH / "programs"
 OURS = f"{peers.LIBRARIES}/libnss_oauth2.so.2"
-KEYS = 1000
+# How many people are asked for: sssd's backend needs the longer for each to fill the cache, the more people there are.
+KEYS = {True: 1000, False: 500}
 CFLAGS = ["-O2", "-Wall", "-Wextra"]
 
 
@@ -33,18 +34,21 @@ def build():
 class World(Sandbox):
     """The user set lies on the disk that the repository is on, and not under the overlay: lookups map and stat real files."""
 
-    def __init__(self, count, module=None, also=(), with_sss=True, keys=KEYS):
+    def __init__(self, count, module=None, also=(), with_sss=True, keys=None):
         self.users = users.UserSet(count)
         self.people = peers.SCRATCH / f"people-{count}"
         self.state = self.people / "state"
-        self._write(keys)
+        self._write(keys or KEYS[count <= 10_000])
         super().__init__(peers.RELEASE, layers=[peers.layer()])
         self._install(module)
         self.services = {"oauth2": OURS, **({"sss": peers.MODULES["sss"]} if with_sss else {}),
                          "cache": peers.MODULES["cache"]}
+        self.fast = [*self.services]
+        self.services["extrausers"] = peers.MODULES["extrausers"]
         for label, path in also:
             shutil.copyfile(path, self.path(f"/srv/{label}.so"))
             self.services[f"{label}:oauth2"] = f"/srv/{label}.so"
+            self.fast.append(f"{label}:oauth2")
         self._publish()
         if with_sss:
             self._warm_sss()

@@ -2,8 +2,9 @@
  *
  *   lookups check   KEYS OPERATIONS SERVICE          every key once, whole answers
  *   lookups latency KEYS OPERATIONS ROUNDS SERVICE…  "operation label round nanoseconds"
- *   lookups threads KEYS OPERATION ROUNDS SERVICE…   "operation label round one two cpu_one cpu_two": lookups a second
- *                                                    by one thread and by two, and CPU nanoseconds of each lookup
+ *   lookups threads KEYS OPERATION ROUNDS SERVICE…   "operation label round one two cpu_one cpu_two share": lookups a
+ *                                                    second by one thread and by two, CPU nanoseconds of each lookup,
+ *                                                    and the least share of a core that a thread got
  *   lookups memory  KEYS LOOKUPS SERVICE             "KiB descriptors" that the module adds to this process
  *   lookups loop    KEYS OPERATION LOOKUPS SERVICE   nothing but the lookups, to be watched from outside
  *
@@ -152,9 +153,10 @@ static void *work(void *argument) {
 	return NULL;
 }
 
-/* Lookups a second of all threads together; CPU nanoseconds of each in `cpu_ns`. */
+/* Lookups a second of all threads together; CPU nanoseconds of each in `cpu_ns`; lowers `share` to the least of a core
+ * that a thread got. */
 static double together(const struct service *service, const struct operation *operation, const int *cpus, size_t threads,
-                       double *cpu_ns) {
+                       double *cpu_ns, double *share) {
 	pthread_t thread[2];
 	struct worker worker[2];
 	size_t done = 0;
@@ -178,6 +180,8 @@ static double together(const struct service *service, const struct operation *op
 		done += worker[i].done;
 		wrong += worker[i].bad;
 		spent += worker[i].cpu_ns;
+		double got = (double)worker[i].cpu_ns / (double)(ended - begun);
+		*share = got < *share ? got : *share;
 	}
 	*cpu_ns = done ? (double)spent / (double)done : 0;
 	return (double)done * 1e9 / (double)(ended - begun);
@@ -194,11 +198,12 @@ static void threads(const struct operation *operation, size_t rounds) {
 		fail("two threads need two cores");
 	for (size_t round = 0; round < rounds; round++)
 		for (size_t s = 0; s < count; s++) {
-			double one_ns, two_ns;
+			double one_ns, two_ns, share = 1;
 			int turned[2] = { cpus[round % 2], cpus[1 - round % 2] };
-			double one = together(&services[s], operation, turned, 1, &one_ns);
-			double two = together(&services[s], operation, turned, 2, &two_ns);
-			printf("%s %s %zu %.0f %.0f %.1f %.1f\n", operation->name, services[s].label, round, one, two, one_ns, two_ns);
+			double one = together(&services[s], operation, turned, 1, &one_ns, &share);
+			double two = together(&services[s], operation, turned, 2, &two_ns, &share);
+			printf("%s %s %zu %.0f %.0f %.1f %.1f %.3f\n", operation->name, services[s].label, round, one, two, one_ns,
+			       two_ns, share);
 		}
 }
 
