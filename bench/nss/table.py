@@ -71,7 +71,7 @@ def amount(value, unit):
     if unit == "us":
         value, unit = value * 1000, "ns"
     if unit == "ns":
-        size, unit = next((size, unit) for size, unit in ((1e6, "ms"), (1e3, "µs"), (1, "ns")) if value >= size)
+        size, unit = (1e6, "ms") if value >= 1e6 else (1e3, "µs") if value >= 1e3 else (1, "ns")
         return f"{value / size:.3g} {unit}"
     if unit == "per s":
         return f"{value / 1e6:.3g} M/s"
@@ -102,22 +102,29 @@ def plain(row, users, value, unit="", remark=""):
 
 
 def show(found):
-    """The table, in Markdown that is also readable as it is."""
-    order = list(TARGETS)
-    rows = [("", "users", "oauth2", "peer", "target", "measured", "")]
-    for line in sorted(found, key=lambda line: (order.index(line.row), line.users)):
-        measured = amount(line.value, line.unit)
-        if line.target.peer:
-            measured = f"{line.value:.3f} ×" if line.value < 0.1 else f"{line.value:.2f} ×"
-        peer = f"{line.target.peer} {amount(line.peer, line.unit)}" if line.peer is not None else ""
-        peer = "; ".join(filter(None, (peer, line.remark)))
-        users = f"{line.users:,}".replace(",", " ") if line.users else ""
-        rows.append((TARGETS[line.row][0], users, amount(line.ours, line.unit), peer, str(line.target), measured,
-                     line.verdict))
-    widths = [max(len(row[n]) for row in rows) for n in range(7)]
+    """A line for each target, a column for each user set, in Markdown that is also readable as it is."""
+    sizes = sorted({line.users for line in found if line.users}) or [0]
+    rows = [["", "target", *(f"{size:,} users".replace(",", " ") for size in sizes)]]
+    for row, (title, targets) in TARGETS.items():
+        for target in targets:
+            cells = [_cell([line for line in found if (line.row, line.target, line.users or sizes[0]) == (row, target, size)])
+                     for size in sizes]
+            if any(cells):
+                rows.append([title, str(target), *cells])
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    rows.insert(1, ["-" * width for width in widths])
     text = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows]
-    text.insert(1, "| " + " | ".join("-" * max(3, width) for width in widths) + " |")
-    return "\n".join(text)
+    remarks = [f"{TARGETS[line.row][0]}{f', {line.users} users' if line.users else ''}: {line.remark}" for line in found if line.remark]
+    return "\n".join([*text, "", *remarks])
+
+
+def _cell(lines):
+    for line in lines:
+        if line.target.peer is None:
+            return f"{line.verdict}: {amount(line.value, line.unit)}"
+        ratio = f"{line.value:.3f}" if line.value < 0.1 else f"{line.value:.2f}"
+        return f"{line.verdict}: {ratio} × ({amount(line.ours, line.unit)} to {amount(line.peer, line.unit)})"
+    return ""
 
 
 def tab_separated(found, medians):

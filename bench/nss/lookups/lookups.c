@@ -209,14 +209,16 @@ static void threads(const struct operation *operation, size_t rounds) {
 
 /* Memory */
 
-static long private_dirty(void) {
+/* Pages of its own that this process has, those of files that it wrote to among them. Pages of files that nobody wrote to
+ * are in memory once for all processes. */
+static long private_kib(void) {
 	char line[256];
 	long kib = -1;
 	FILE *in = fopen("/proc/self/smaps_rollup", "re");
 	if (!in)
 		fail("no smaps_rollup");
 	while (fgets(line, sizeof line, in))
-		sscanf(line, "Private_Dirty: %ld", &kib);
+		sscanf(line, "Anonymous: %ld", &kib);
 	fclose(in);
 	return kib;
 }
@@ -239,15 +241,15 @@ static void memory(struct service *service, size_t lookups) {
 	const struct operation *by_name = find_operation("name-hit"), *by_uid = find_operation("uid-hit");
 	/* The harness's own buffer, and stdio's, are there before the first look. */
 	by_name->ask(&stand_in, &keys, 0);
-	private_dirty();
-	long before = private_dirty();
+	private_kib();
+	long before = private_kib();
 	int open = descriptors();
 	load_service(service);
 	for (size_t n = 0; n < lookups; n += 2) {
 		wrong += !by_name->ask(service, &keys, n);
 		wrong += !by_uid->ask(service, &keys, n + 1);
 	}
-	printf("%ld %d\n", private_dirty() - before, descriptors() - open);
+	printf("%ld %d\n", private_kib() - before, descriptors() - open);
 }
 
 static void each_operation(char *names, size_t rounds) {
