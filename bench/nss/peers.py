@@ -14,6 +14,8 @@ LIBRARIES = "/usr/lib/x86_64-linux-gnu"
 MODULES = {"sss": f"{LIBRARIES}/libnss_sss.so.2", "cache": f"{LIBRARIES}/libnss_cache.so.2",
            "extrausers": "/usr/lib/libnss_extrausers.so.2"}
 SCRATCH = Path(__file__).resolve().parents[2] / "target" / "bench"
+# In a mount namespace of its own: the people stand in /etc/passwd and /etc/group there.
+LARGE_ETC = "mount --bind /srv/people/passwd /etc/passwd && mount --bind /srv/people/group /etc/group"
 
 # A memory cache that holds everything that is asked for, for as long as the run takes.
 SSSD = """\
@@ -77,11 +79,10 @@ def versions(sandbox):
 class Sssd:
     """sssd in the foreground, for as long as the sandbox runs. Its backend reads the people's files; nobody else does."""
 
-    def __init__(self, sandbox, people):
+    def __init__(self, sandbox):
         sandbox.write("/etc/sssd/sssd.conf", SSSD, 0o600)
         self._log = sandbox.directory / "sssd.log"
-        script = (f"mount --bind {people}/passwd /etc/passwd && mount --bind {people}/group /etc/group"
-                  " && mkdir -p /run/dbus && exec /usr/sbin/sssd -i --logger=stderr")
+        script = f"{LARGE_ETC} && mkdir -p /run/dbus && exec /usr/sbin/sssd -i --logger=stderr"
         with open(self._log, "wb") as log:
             self._process = sandbox.popen(["unshare", "--mount", "bash", "-c", script], env=ENVIRONMENT,
                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log)

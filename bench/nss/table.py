@@ -92,7 +92,8 @@ def lines(row, users, unit, rounds, remark=""):
         peer = rounds[target.peer]
         ratios = [figure / peer[n] for n, figure in rounds["oauth2"].items() if n in peer]
         quartiles = tuple(statistics.quantiles(ratios, n=4)[::2])
-        yield Line(row, users, target, statistics.median(ratios), ours, statistics.median(peer.values()), unit, quartiles, remark)
+        yield Line(row, users, target, statistics.median(ratios), ours, statistics.median(peer.values()), unit, quartiles,
+                   remark)
 
 
 def plain(row, users, value, unit="", remark=""):
@@ -107,14 +108,15 @@ def show(found):
     rows = [["", "target", *(f"{size:,} users".replace(",", " ") for size in sizes)]]
     for row, (title, targets) in TARGETS.items():
         for target in targets:
-            cells = [_cell([line for line in found if (line.row, line.target, line.users or sizes[0]) == (row, target, size)])
-                     for size in sizes]
+            lines_of = [line for line in found if (line.row, line.target) == (row, target)]
+            cells = [_cell([line for line in lines_of if (line.users or sizes[0]) == size]) for size in sizes]
             if any(cells):
                 rows.append([title, str(target), *cells])
     widths = [max(map(len, column)) for column in zip(*rows)]
     rows.insert(1, ["-" * width for width in widths])
     text = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows]
-    remarks = [f"{TARGETS[line.row][0]}{f', {line.users} users' if line.users else ''}: {line.remark}" for line in found if line.remark]
+    remarks = [f"{TARGETS[line.row][0]}{f', {line.users} users' if line.users else ''}: {line.remark}"
+               for line in found if line.remark]
     return "\n".join([*text, "", *remarks])
 
 

@@ -32,7 +32,7 @@ def build():
 
 
 class World(Sandbox):
-    """The user set lies on the disk that the repository is on, and not under the overlay: lookups map and stat real files."""
+    """The user set lies on the disk of the repository, not under the overlay: lookups map and stat real files."""
 
     def __init__(self, count, module=None, also=(), with_sss=True, keys=None):
         self.users = users.UserSet(count)
@@ -91,7 +91,7 @@ class World(Sandbox):
         self.run("oauth2ctl publish", timeout=1800)
 
     def _warm_sss(self):
-        self.sssd = peers.Sssd(self, "/srv/people")
+        self.sssd = peers.Sssd(self)
         self.lookups("check", "name-hit,group,initgroups-5,initgroups-500", services=["sss"], timeout=1800)
         calls = self.system_calls("name-hit", "sss")
         if calls > 2:
@@ -110,8 +110,7 @@ class World(Sandbox):
 
     def measured(self, argv, large_etc=False, timeout=600):
         if large_etc:
-            script = "mount --bind /srv/people/passwd /etc/passwd && mount --bind /srv/people/group /etc/group && exec \"$@\""
-            argv = ["unshare", "--mount", "bash", "-c", script, "bash", *argv]
+            argv = ["unshare", "--mount", "bash", "-c", f"{peers.LARGE_ETC} && exec \"$@\"", "bash", *argv]
         done = self.run(list(map(str, argv)), check=False, timeout=timeout)
         if done.returncode != 0:
             raise WrongAnswer(done.stderr.strip() or f"{argv} ended with {done.returncode}")
