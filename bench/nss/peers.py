@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from rig.patience import wait_until
-from rig.sandbox import ENVIRONMENT, Sandbox
+from rig.sandbox import ENVIRONMENT, Sandbox, base_root
 
 RELEASE = "bookworm"
 PACKAGES = "sssd-common sssd-proxy libnss-sss libnss-cache libnss-extrausers"
@@ -44,9 +44,8 @@ min_id = 1000
 
 
 def layer():
-    """The packages as a layer over the rig's Debian root; made once for each list of packages."""
-    name = hashlib.sha256(f"{RELEASE} {PACKAGES}".encode()).hexdigest()[:12]
-    made = SCRATCH / f"peers-{RELEASE}-{name}"
+    """The packages as a layer over the rig's Debian root; made once for each root and list of packages."""
+    made = SCRATCH / ("peers-" + hashlib.sha256(f"{base_root(RELEASE).name} {PACKAGES}".encode()).hexdigest()[:12])
     if not made.is_dir():
         print(f"installing {PACKAGES} into a scratch root (once)", flush=True)
         half = made.with_name(f".{made.name}")
@@ -61,7 +60,7 @@ def layer():
 def _install():
     sandbox = Sandbox(RELEASE, own_network=False)
     shutil.copyfile("/etc/resolv.conf", sandbox.path("/etc/resolv.conf"))
-    # The packages' file lists are not wanted, nor is a service started in there (policy-rc.d).
+    # The root's policy-rc.d lets no package start a service.
     apt = "apt-get -qq -o APT::Sandbox::User=root"
     sandbox.run(f"{apt} update && {apt} install -y --no-install-recommends {PACKAGES} && apt-get clean", timeout=600)
     sandbox.run("rm -rf /var/lib/apt/lists/* /etc/resolv.conf")
