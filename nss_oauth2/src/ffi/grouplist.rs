@@ -49,16 +49,23 @@ impl GroupList {
             if let Some(free @ 1..) = room.checked_sub(filled) {
                 // SAFETY: `array` has `room` entries, and those from `filled` on hold nothing.
                 let places = unsafe { std::slice::from_raw_parts_mut(array.add(filled).cast(), free) };
-                let entered = copy(places, self.skip)?;
-                filled += entered;
-                if entered < free {
+                filled += copy(places, self.skip)?;
+                if filled < room {
                     break;
                 }
+            }
+            // No room is made for nobody.
+            let mut next = MaybeUninit::uninit();
+            if copy(std::slice::from_mut(&mut next), self.skip)? == 0 {
+                break;
             }
             match self.grow(room)? {
                 Some(grown) => (room, array) = grown,
                 None => break,
             }
+            // SAFETY: `grow` has made the array longer than `filled`, which was its end.
+            unsafe { array.add(filled).cast::<MaybeUninit<gid_t>>().write(next) };
+            filled += 1;
         }
         self.set_filled(filled)
     }

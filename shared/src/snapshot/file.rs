@@ -47,6 +47,11 @@ impl<'a> Pages<'a> {
             .ok_or(SnapshotError::Damaged("a page that is not in the file"))
     }
 
+    /// How many there are.
+    pub(super) fn number(self) -> usize {
+        self.pages.len()
+    }
+
     /// Bytes of the whole file: nothing in it can be longer.
     pub(super) fn total(self) -> usize {
         self.pages.as_flattened().len()

@@ -23,7 +23,7 @@ pub use table::{Blob, Chunks};
 
 use crate::types::{NAME_MAX, is_login_name};
 use file::Pages;
-use table::{Columns, seek};
+use table::{Columns, count, seek};
 
 /// The CREATE TABLE statements of the published database.
 pub const SCHEMA: &str = include_str!("schema.sql");
@@ -169,6 +169,19 @@ impl<'a> Snapshot<'a> {
     pub fn uid_is_tombstoned(&self, uid: u32) -> Result<bool, SnapshotError> {
         let hash = hash_tombstone_uid(&self.layout.hash_key, uid);
         Ok(seek(self.pages, self.layout.tombstone, hash)?.is_some_and(|row| row.key == hash))
+    }
+
+    /// People and groups in the file, counted; `None` where the tables by name have another number of them. Looks at one
+    /// line of each page.
+    ///
+    /// # Errors
+    /// The file is damaged.
+    pub fn counted(&self) -> Result<Option<(i64, i64)>, SnapshotError> {
+        let Layout { passwd, passwd_name, grp, grp_name, .. } = self.layout;
+        let rows = |root| count(self.pages, root).map(|rows| i64::try_from(rows).unwrap_or(i64::MAX));
+        let (people, groups) = (rows(passwd)?, rows(grp)?);
+        let agree = people == rows(passwd_name)? && groups == rows(grp_name)?;
+        Ok(agree.then_some((people, groups)))
     }
 
     /// The columns behind the key of the row with exactly this key.

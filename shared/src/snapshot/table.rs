@@ -53,6 +53,31 @@ pub(super) fn seek<'a>(pages: Pages<'a>, root: u32, key: i64) -> Result<Option<R
     Err(SnapshotError::Damaged("a tree that is too deep"))
 }
 
+/// How many rows the table at `root` has.
+pub(super) fn count(pages: Pages<'_>, root: u32) -> Result<usize, SnapshotError> {
+    count_below(pages, root, DEPTH, &mut pages.number())
+}
+
+/// `unseen`: a tree has each page once.
+fn count_below(
+    pages: Pages<'_>,
+    number: u32,
+    depth: usize,
+    unseen: &mut usize,
+) -> Result<usize, SnapshotError> {
+    const CIRCLE: SnapshotError = SnapshotError::Damaged("a tree that is too deep or has a page twice");
+    let node = Node::open(pages, number)?;
+    if node.leaf {
+        return Ok(node.cells());
+    }
+    let (depth, mut rows) = (depth.checked_sub(1).ok_or(CIRCLE)?, 0);
+    for index in 0..=node.cells() {
+        *unseen = unseen.checked_sub(1).ok_or(CIRCLE)?;
+        rows += count_below(pages, node.child(index)?, depth, unseen)?;
+    }
+    Ok(rows)
+}
+
 /// The nearest keys that were seen on both sides of the one that is looked for.
 #[derive(Default)]
 struct Around {

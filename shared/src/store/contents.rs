@@ -86,12 +86,12 @@ impl<'a> Contents<'a> {
     fn patch(&self, nss_db: &Path, base: &Base, row: &HeaderRow) -> Result<bool, WriteError> {
         remove(&self.beside)?;
         std::fs::copy(nss_db, &self.beside)?;
-        let file = SnapshotFile::open_copy(&self.beside, base.hash_key)?;
+        let file = SnapshotFile::open_copy(&self.beside, base.hash_key, base.rows)?;
         self.write_tombstones(&file, base.generation)?;
         self.write_people(&file, base.generation)?;
         self.write_groups(&file, base.generation)?;
         self.write_local_groups(&file)?;
-        let Some(counts) = file.counts()? else { return Ok(false) };
+        let Some(counts) = file.counts() else { return Ok(false) };
         if counts != self.expected_counts()? {
             return Ok(false);
         }

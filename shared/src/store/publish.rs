@@ -138,6 +138,8 @@ enum Usable {
 pub(super) struct Base {
     pub(super) hash_key: [u8; 16],
     pub(super) generation: i64,
+    /// Of people and of groups.
+    pub(super) rows: (i64, i64),
 }
 
 fn usable(places: &Places, row: &HeaderRow, rebuild_generation: i64, want: Want) -> Usable {
@@ -147,9 +149,8 @@ fn usable(places: &Places, row: &HeaderRow, rebuild_generation: i64, want: Want)
     // Whatever is wrong with the old file, a new one is made from the store.
     let path = places.nss_db.to_str().unwrap_or_default();
     let Ok(file) = MappedFile::open_owned_by(path, places.owner) else { return Usable::No };
-    let Ok(header) = Snapshot::open(file.bytes()).and_then(|snapshot| snapshot.header()) else {
-        return Usable::No;
-    };
+    let Ok(snapshot) = Snapshot::open(file.bytes()) else { return Usable::No };
+    let Ok(header) = snapshot.header() else { return Usable::No };
     let generation = header.generation;
     if !row.same_origin(&header) || generation < rebuild_generation || generation > row.generation {
         return Usable::No;
@@ -158,7 +159,9 @@ fn usable(places: &Places, row: &HeaderRow, rebuild_generation: i64, want: Want)
     if generation == row.generation {
         return Usable::Current;
     }
-    Usable::Base(Base { hash_key: header.hash_key, generation })
+    // Counted, not believed: what is patched onto must be whole.
+    let Ok(Some(rows)) = snapshot.counted() else { return Usable::No };
+    Usable::Base(Base { hash_key: header.hash_key, generation, rows })
 }
 
 /// Takes the publication lock; released when the file is closed.

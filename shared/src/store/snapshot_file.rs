@@ -2,6 +2,7 @@
 
 use crate::snapshot::{self, Header, State};
 use rusqlite::{Connection, OptionalExtension, Params, params};
+use std::cell::Cell;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -11,9 +12,6 @@ const SCHEMA: &str = include_str!("../snapshot/schema.sql");
 
 /// Offset of the file format's write version; 3 makes SQLite refuse to write (SQLite file format, section 1.3.3).
 const WRITE_VERSION: u64 = 18;
-
-/// Bytes of a copy that are read through a mapping; what is beyond is read as usual.
-const MAPPED: u32 = 1 << 30;
 
 /// Why a file could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +64,16 @@ pub(super) struct SnapshotFile {
     hash_key: [u8; 16],
     /// Not a copy: its pages are as the order of the insertions left them.
     is_new: bool,
+    rows: Cell<Rows>,
+}
+
+/// How many rows the tables have, kept while they are written: SQLite would read every page of a copy to count them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rows {
+    passwd: i64,
+    passwd_name: i64,
+    grp: i64,
+    grp_name: i64,
 }
 
 impl SnapshotFile {
@@ -79,7 +87,7 @@ impl SnapshotFile {
         connection.pragma_update(None, "application_id", snapshot::APPLICATION_ID)?;
         connection.pragma_update(None, "user_version", snapshot::FORMAT)?;
         let hash_key = connection.query_row("SELECT randomblob(16)", [], |row| row.get(0))?;
-        Ok(Self { connection, hash_key, is_new: true })
+        Ok(Self { connection, hash_key, is_new: true, rows: Cell::default() })
     }
 
     /// An empty database under the hash key of another one.
@@ -87,21 +95,26 @@ impl SnapshotFile {
         Ok(Self { hash_key, ..Self::create(path)? })
     }
 
-    /// A copy of a published file, made writable again.
-    pub(super) fn open_copy(path: &Path, hash_key: [u8; 16]) -> Result<Self, WriteError> {
+    /// A copy of a published file, made writable again. `people` and `groups` are its rows.
+    pub(super) fn open_copy(
+        path: &Path,
+        hash_key: [u8; 16],
+        (people, groups): (i64, i64),
+    ) -> Result<Self, WriteError> {
         let file = OpenOptions::new().write(true).open(path)?;
         file.write_all_at(&[1], WRITE_VERSION)?;
         file.write_all_at(&[0], snapshot::RETIRED_BYTE as u64)?;
         drop(file);
         let connection = open(path)?;
-        // Every page is looked at when the rows are counted, and few are changed: mapped, none of them is copied. A copy has
-        // no holes, so that a full disk does not show here.
-        connection.execute_batch(&format!("PRAGMA mmap_size = {MAPPED}; BEGIN"))?;
-        Ok(Self { connection, hash_key, is_new: false })
+        connection.execute_batch("BEGIN")?;
+        let rows = Rows { passwd: people, passwd_name: people, grp: groups, grp_name: groups };
+        Ok(Self { connection, hash_key, is_new: false, rows: Cell::new(rows) })
     }
 
-    fn execute(&self, sql: &str, values: impl Params) -> Result<usize, WriteError> {
-        Ok(self.connection.prepare_cached(sql)?.execute(values)?)
+    /// How many rows it changed.
+    fn execute(&self, sql: &str, values: impl Params) -> Result<i64, WriteError> {
+        let changed = self.connection.prepare_cached(sql)?.execute(values)?;
+        Ok(i64::try_from(changed).unwrap_or(i64::MAX))
     }
 
     /// Writes a person, or replaces the one of the same uid and name.
@@ -153,13 +166,24 @@ impl SnapshotFile {
                 p.supplementary
             ],
         )?;
+        self.count(|rows| (rows.passwd, rows.passwd_name) = (rows.passwd + 1, rows.passwd_name + 1));
         Ok(())
     }
 
     /// Takes a person out, if they are there.
     pub(super) fn remove_person(&self, uid: u32, name: &str) -> Result<(), WriteError> {
-        self.execute("DELETE FROM passwd WHERE uid = ?1", [uid])?;
-        self.clear_slot("passwd_name", name)
+        let by_uid = self.execute("DELETE FROM passwd WHERE uid = ?1", [uid])?;
+        let by_name = self.clear_slot("passwd_name", name)?;
+        self.count(|rows| {
+            (rows.passwd, rows.passwd_name) = (rows.passwd - by_uid, rows.passwd_name - by_name)
+        });
+        Ok(())
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Rows)) {
+        let mut rows = self.rows.get();
+        change(&mut rows);
+        self.rows.set(rows);
     }
 
     /// Writes a group, or replaces the one of the same gid and name. `members` are NUL-ended names.
@@ -170,8 +194,8 @@ impl SnapshotFile {
         count: u32,
         members: &[u8],
     ) -> Result<(), WriteError> {
-        self.execute("DELETE FROM grp WHERE gid = ?1", [gid])?;
-        self.clear_slot("grp_name", name)?;
+        let by_gid = self.execute("DELETE FROM grp WHERE gid = ?1", [gid])?;
+        let by_name = self.clear_slot("grp_name", name)?;
         let slot = self.free_slot("grp_name", name)?;
         self.execute(
             "INSERT INTO grp(gid, name, member_count, members) VALUES (?1, ?2, ?3, ?4)",
@@ -181,6 +205,7 @@ impl SnapshotFile {
             "INSERT INTO grp_name(hash, name, gid, member_count, members) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![slot, name, gid, count, members],
         )?;
+        self.count(|rows| (rows.grp, rows.grp_name) = (rows.grp + 1 - by_gid, rows.grp_name + 1 - by_name));
         Ok(())
     }
 
@@ -204,11 +229,10 @@ impl SnapshotFile {
         (first, first.saturating_add(snapshot::SLOTS - 1))
     }
 
-    fn clear_slot(&self, table: &str, name: &str) -> Result<(), WriteError> {
+    fn clear_slot(&self, table: &str, name: &str) -> Result<i64, WriteError> {
         let (first, last) = self.bucket(name);
         let sql = format!("DELETE FROM {table} WHERE hash BETWEEN ?1 AND ?2 AND name = ?3");
-        self.execute(&sql, params![first, last, name])?;
-        Ok(())
+        self.execute(&sql, params![first, last, name])
     }
 
     fn free_slot(&self, table: &str, name: &str) -> Result<i64, WriteError> {
@@ -224,13 +248,9 @@ impl SnapshotFile {
     }
 
     /// (rows of passwd, rows of grp); the tables by name must have as many.
-    pub(super) fn counts(&self) -> Result<Option<(i64, i64)>, WriteError> {
-        let sql = "SELECT (SELECT count(*) FROM passwd), (SELECT count(*) FROM passwd_name), \
-                   (SELECT count(*) FROM grp), (SELECT count(*) FROM grp_name)";
-        let counts: (i64, i64, i64, i64) = self
-            .connection
-            .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
-        Ok((counts.0 == counts.1 && counts.2 == counts.3).then_some((counts.0, counts.2)))
+    pub(super) fn counts(&self) -> Option<(i64, i64)> {
+        let Rows { passwd, passwd_name, grp, grp_name } = self.rows.get();
+        (passwd == passwd_name && grp == grp_name).then_some((passwd, grp))
     }
 
     /// Writes the header and closes the file; SQLite refuses to write to it from now on.
