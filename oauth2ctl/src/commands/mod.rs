@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod audit;
+mod authselect;
 mod config;
 mod doctor;
 mod enable;

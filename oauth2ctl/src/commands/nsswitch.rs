@@ -1,5 +1,6 @@
 //! `enable nss` and `disable nss`: our token in nsswitch.conf.
 
+use super::authselect;
 use crate::failure::Failure;
 use crate::output::{answer, changed, field, say};
 use crate::system::undo::{self, Undone};
@@ -7,6 +8,7 @@ use crate::system::{self, Change, FileState, nsswitch};
 use pam_oauth2::login::Machine;
 use shared::clock::SystemClock;
 use shared::store::parameters;
+use std::path::PathBuf;
 
 /// The record of what nsswitch.conf was.
 const PART: &str = "nss";
@@ -14,11 +16,15 @@ const PART: &str = "nss";
 /// The change that `enable nss` makes.
 pub(super) fn change(machine: &Machine) -> Result<Change, Failure> {
     let path = &machine.nsswitch;
-    if let Ok(target) = std::fs::read_link(path) {
-        let whose =
-            if target.to_string_lossy().contains("authselect") { "authselect" } else { "another program" };
+    if authselect::looks_after(path) {
         return Err(Failure::Conflict(format!(
-            "{} is a link to {}: {whose} looks after it, and it stays as it is. There oauth2 must stand directly after \
+            "{} is authselect's: its profile oauth2 lists oauth2 there, and \"oauth2ctl enable pam\" selects it",
+            path.display()
+        )));
+    }
+    if let Ok(target) = std::fs::read_link(path) {
+        return Err(Failure::Conflict(format!(
+            "{} is a link to {}: another program looks after it, and it stays as it is. There oauth2 must stand directly after \
              files in \"passwd:\" and \"group:\"",
             path.display(),
             target.display()
@@ -44,6 +50,16 @@ pub(super) fn change(machine: &Machine) -> Result<Change, Failure> {
     Ok(Change { path: path.clone(), before, after })
 }
 
+/// Do passwd and group list oauth2?
+pub(super) fn is_complete(machine: &Machine) -> bool {
+    nsswitch::is_complete(&std::fs::read_to_string(&machine.nsswitch).unwrap_or_default())
+}
+
+/// nsswitch.conf, where it is ours to edit.
+pub(super) fn file(machine: &Machine) -> Option<PathBuf> {
+    Some(machine.nsswitch.clone()).filter(|path| !authselect::looks_after(path))
+}
+
 /// Makes the change, keeping what stood there.
 pub(super) fn make(change: &Change) -> Result<(), Failure> {
     undo::keep(PART, std::slice::from_ref(change))?;
@@ -51,6 +67,10 @@ pub(super) fn make(change: &Change) -> Result<(), Failure> {
 }
 
 pub(super) fn enable(machine: &Machine, dry_run: bool) -> Result<(), Failure> {
+    if authselect::looks_after(&machine.nsswitch) && is_complete(machine) {
+        say("no change: authselect's profile lists oauth2 in nsswitch.conf");
+        return Ok(());
+    }
     let change = change(machine)?;
     if change.is_nothing() {
         say(&format!("no change: {} lists oauth2", machine.nsswitch.display()));
@@ -70,6 +90,16 @@ pub(super) fn enable(machine: &Machine, dry_run: bool) -> Result<(), Failure> {
 
 pub(super) fn disable(machine: &Machine, dry_run: bool) -> Result<(), Failure> {
     let path = &machine.nsswitch;
+    if authselect::looks_after(path) {
+        if !is_complete(machine) {
+            say(&format!("no change: {} does not list oauth2", path.display()));
+            return Ok(());
+        }
+        return Err(Failure::Conflict(format!(
+            "{} is authselect's: \"oauth2ctl disable pam\" puts back what was selected before, without oauth2",
+            path.display()
+        )));
+    }
     let before = system::read(path)?;
     let text = before.text();
     let exact =

@@ -1,5 +1,7 @@
-//! `enable pam` and `disable pam`: our profile in the distribution's PAM stack, by the distribution's own tool.
+//! `enable pam` and `disable pam`: our profile in the distribution's PAM stack, by the distribution's own tool: pam-auth-
+//! update here, or authselect beside.
 
+use super::authselect;
 use super::profile::{PROFILE, in_stack, is_in_auth, wanted};
 use crate::failure::Failure;
 use crate::output::{answer, changed, field, say};
@@ -23,6 +25,9 @@ const PHASES: [&str; 5] = ["auth", "account", "password", "session", "session-no
 /// Files that pam-auth-update writes. `seen` among them says which profiles an administrator has had a chance to decline:
 /// it is put back by a roll back of setup, but not by `disable`, or the next upgrade would turn the profile on again.
 pub(super) fn files() -> Vec<PathBuf> {
+    if authselect::is_here() {
+        return authselect::files();
+    }
     let mut files = with_undo();
     files.push(Path::new(STATE).join("seen"));
     files
@@ -35,11 +40,17 @@ fn with_undo() -> Vec<PathBuf> {
 
 /// The profile that stands in the common stack, in both phases.
 pub(super) fn active() -> Option<&'static str> {
+    if authselect::is_here() {
+        return authselect::active();
+    }
     in_stack(&[DIRECTORY], "common-account").filter(|_| is_in_auth(&[DIRECTORY], "common-auth"))
 }
 
 /// The lines of a profile, for a reader.
 pub(super) fn show(profile: &str) -> String {
+    if authselect::is_here() {
+        return authselect::show(profile);
+    }
     let text = std::fs::read_to_string(Path::new(PROFILES).join(profile)).unwrap_or_default();
     let lines = text.lines().filter(|line| line.starts_with(['\t', ' ']) || line.ends_with(':'));
     let lines = lines.map(|line| format!("\n  + {}", line.trim_end()));
@@ -48,20 +59,23 @@ pub(super) fn show(profile: &str) -> String {
 
 /// Is there what it takes?
 pub(super) fn check() -> Result<(), Failure> {
+    if authselect::is_here() {
+        return authselect::check();
+    }
     if Path::new(TOOL).exists() {
         return Ok(());
     }
-    let text = if Path::new("/usr/bin/authselect").exists() {
-        "this machine has authselect: the PAM stack is one of its profiles. Put the lines of pam_oauth2_device(8) into a \
-         custom profile (authselect create-profile) and select it"
-    } else {
-        "there is no pam-auth-update here: put the lines of pam_oauth2_device(8) into the PAM stack by hand"
-    };
-    Err(Failure::Conflict(text.into()))
+    Err(Failure::Conflict(
+        "there is neither pam-auth-update nor authselect here: put the lines of pam_oauth2_device(8) into the PAM stack by hand"
+            .into(),
+    ))
 }
 
 /// Switches the profile on, and off the other one.
 pub(super) fn switch_on(profile: &str) -> Result<(), Failure> {
+    if authselect::is_here() {
+        return authselect::switch_on(profile);
+    }
     check()?;
     if !Path::new(PROFILES).join(profile).is_file() {
         return Err(Failure::Conflict(format!("{PROFILES}/{profile} is missing: install the package again")));
@@ -122,8 +136,8 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
 }
 
 pub(super) fn enable(machine: &Machine, dry_run: bool) -> Result<(), Failure> {
-    check()?;
     let profile = wanted(&machine.load_config()?.config);
+    check()?;
     if active() == Some(profile) {
         say(&format!("no change: the profile {profile} is in the PAM stack"));
         return Ok(());
@@ -141,18 +155,41 @@ pub(super) fn enable(machine: &Machine, dry_run: bool) -> Result<(), Failure> {
 }
 
 pub(super) fn disable(machine: &Machine, dry_run: bool) -> Result<(), Failure> {
-    check()?;
-    let Some(profile) = in_stack(&[DIRECTORY], "common-account") else {
+    let by_authselect = authselect::is_here();
+    if !by_authselect {
+        check()?;
+    }
+    let found =
+        if by_authselect { authselect::in_some_stack() } else { in_stack(&[DIRECTORY], "common-account") };
+    let Some(profile) = found else {
         say("no change: no profile of ours is in the PAM stack");
         return if dry_run { Ok(()) } else { undo::forget(PART) };
     };
-    answer(&format!("{DIRECTORY}/common-*, by {TOOL} --package --disable {profile}"));
+    answer(&if by_authselect {
+        authselect::show_off()
+    } else {
+        format!("{DIRECTORY}/common-*, by {TOOL} --package --disable {profile}")
+    });
     field("profile", profile);
     if dry_run {
         return Ok(());
     }
     // What was proved of the stacks does not hold any more.
     parameters::disable(&machine.places, &SystemClock::new())?;
+    let exact = if by_authselect { authselect::switch_off()? } else { switch_off()? };
+    changed(&format!("pam profile disabled profile={profile}"));
+    super::audit(machine, "disabled", &format!("pam {profile}"))?;
+    say(if exact {
+        "the PAM stack is what it was before, byte for byte"
+    } else {
+        "the PAM stack was made anew without our lines"
+    });
+    say("nobody of ours gets in now; first logins are off");
+    Ok(())
+}
+
+/// Takes the profile out; was everything put back as it stood before, byte for byte?
+fn switch_off() -> Result<bool, Failure> {
     let exact = undo::planned(PART)?;
     run(&["--package", "--disable", PROFILE, LOCAL_PROFILE])?;
     for change in exact.iter().flatten() {
@@ -162,12 +199,5 @@ pub(super) fn disable(machine: &Machine, dry_run: bool) -> Result<(), Failure> {
     if in_stack(&[DIRECTORY], "common-account").is_some() {
         return Err(by_hand("the profile was not switched off"));
     }
-    changed(&format!("pam profile disabled profile={profile}"));
-    super::audit(machine, "disabled", &format!("pam {profile}"))?;
-    match exact {
-        Some(_) => say("the PAM stack is what it was before, byte for byte"),
-        None => say("the PAM stack was made anew without our lines"),
-    }
-    say("nobody of ours gets in now; first logins are off");
-    Ok(())
+    Ok(exact.is_some())
 }

@@ -36,7 +36,7 @@ fn enable_profile(facts: &Facts<'_>) -> String {
             "pam-auth-update --force --package --disable {other} --enable {wanted} # hand edits of /etc/pam.d/common-* are lost"
         )
     } else {
-        "authselect select oauth2 --force # hand edits of what authselect wrote are lost".into()
+        "oauth2ctl enable pam".into()
     }
 }
 

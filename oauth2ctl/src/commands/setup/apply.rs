@@ -94,7 +94,7 @@ fn open(plan: &Plan) -> Vec<PathBuf> {
 fn files(machine: &Machine, plan: &Plan) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = plan.files.iter().map(|change| change.path.clone()).collect();
     files.push(machine.config.clone());
-    files.push(machine.nsswitch.clone());
+    files.extend(nsswitch::file(machine));
     files.extend(stack::files());
     files.extend([sshd::CONFIG.into(), sshd::DROP_IN.into()]);
     files.extend(PARTS.iter().map(|part| undo::record(part)));

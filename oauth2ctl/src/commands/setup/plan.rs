@@ -59,8 +59,12 @@ impl Plan {
         files.retain(|change| !change.is_nothing());
         let some = |change: Change| Some(change).filter(|change| !change.is_nothing());
         let serves = config.provisioning != Provisioning::None;
-        let nsswitch = if serves { some(nsswitch::change(machine)?) } else { None };
-        let profile = Some(profile::wanted(&config)).filter(|wanted| stack::active() != Some(wanted));
+        // Where authselect looks after it, it comes with the profile.
+        let editable = nsswitch::file(machine).is_some();
+        let listed = editable || !serves || nsswitch::is_complete(machine);
+        let nsswitch = if serves && editable { some(nsswitch::change(machine)?) } else { None };
+        let profile =
+            Some(profile::wanted(&config)).filter(|wanted| stack::active() != Some(wanted) || !listed);
         if profile.is_some() {
             stack::check()?;
         }
