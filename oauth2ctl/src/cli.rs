@@ -162,17 +162,22 @@ pub(crate) enum Enable {
     /// The name service: oauth2 in "passwd:" and "group:" of nsswitch.conf
     ///
     /// The word is put directly after files or compat; nothing else in the file changes. From then on every program can
-    /// resolve the people whom this machine knows. It lets nobody in by itself.
+    /// resolve the people whom this machine knows. It lets nobody in by itself. Where authselect looks after the file,
+    /// enable pam writes it.
     Nss {
         /// Show the change, and make none
         #[arg(long)]
         dry_run: bool,
     },
-    /// The PAM profile, by pam-auth-update
+    /// The PAM profile, by pam-auth-update or authselect
     ///
     /// Which one follows from the configuration: oauth2 jumps over users of /etc/passwd; oauth2-local, for "provisioning":
     /// "useradd" or "none" and for "local_users": "allow", does not. Files that were edited by hand are left alone, and
     /// the command says so.
+    ///
+    /// authselect's profile oauth2 takes the place of local or minimal, with the features that are on, and writes
+    /// nsswitch.conf too; what was selected is kept as the backup pre-oauth2. The feature with-local-sign-in is what
+    /// oauth2-local is elsewhere.
     Pam {
         /// Say what would be done, and do nothing
         #[arg(long)]
@@ -204,7 +209,8 @@ pub(crate) enum Disable {
     },
     /// The PAM profile: nobody of ours gets in any more, also by key
     ///
-    /// Users of /etc/passwd log in as before. People stay known, and get in again after `oauth2ctl enable pam`.
+    /// Users of /etc/passwd log in as before. People stay known, and get in again after `oauth2ctl enable pam`. Where
+    /// authselect looks after the stack, its backup pre-oauth2 is restored.
     Pam {
         /// Say what would be done, and do nothing
         #[arg(long)]

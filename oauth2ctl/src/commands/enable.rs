@@ -1,6 +1,6 @@
 //! `enable sshd` and `disable sshd`: the parameter file of first logins, and sshd's drop-in.
 
-use super::{profile, proof, sshd};
+use super::{authselect, profile, proof, sshd};
 use crate::failure::Failure;
 use crate::output::{changed, say, warn};
 use crate::system;
@@ -57,7 +57,11 @@ pub(super) fn enable(machine: &Machine, drop_in: bool) -> Result<(), Failure> {
 fn profile(config: &Config) -> Result<&'static str, Failure> {
     let found = profile::in_stack(&proof::DIRECTORIES, "sshd")
         .ok_or_else(|| Failure::Other("/etc/pam.d/sshd does not name pam_oauth2_device.so itself".into()))?;
-    let switch = format!("run pam-auth-update --disable {found} --enable {LOCAL_PROFILE}");
+    let switch = if authselect::is_here() {
+        "run oauth2ctl enable pam".to_owned()
+    } else {
+        format!("run pam-auth-update --disable {found} --enable {LOCAL_PROFILE}")
+    };
     match (config.provisioning, config.local_users) {
         (Provisioning::Useradd, _) if found != LOCAL_PROFILE => Err(Failure::Other(format!(
             "\"provisioning\": \"useradd\" needs the PAM profile {LOCAL_PROFILE}, which does not jump over users of \

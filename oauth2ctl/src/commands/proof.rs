@@ -78,7 +78,7 @@ fn check(service: &str, reserved: &str, confirmed: &str) -> Result<(), Failure> 
     if !admits(confirmed)? {
         return Err(Failure::Other(format!(
             "/etc/pam.d/{service} does not ask pam_oauth2_device.so in its account phase, or refuses afterwards: run \
-             pam-auth-update and enable \"OAuth 2.0 / OpenID Connect sign-in\". First logins stay off"
+             oauth2ctl enable pam. First logins stay off"
         )));
     }
     Ok(())

@@ -136,8 +136,8 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
 }
 
 pub(super) fn enable(machine: &Machine, dry_run: bool) -> Result<(), Failure> {
-    let profile = wanted(&machine.load_config()?.config);
     check()?;
+    let profile = wanted(&machine.load_config()?.config);
     if active() == Some(profile) {
         say(&format!("no change: the profile {profile} is in the PAM stack"));
         return Ok(());
