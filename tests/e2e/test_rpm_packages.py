@@ -99,7 +99,7 @@ def test_whatever_breaks_local_people_get_in_and_strangers_do_not(machine, state
 def test_an_upgrade_keeps_the_selection_and_everybody(machine, newer):
     entry = machine.resolves("ann")
     machine.rpm("--upgrade", *newer)
-    assert machine.rpm("-q", "pam-oauth2").strip().startswith("pam-oauth2-0.1.0-1.1.")
+    assert machine.version_of("pam-oauth2") == "0.1.0-1.1"
     assert machine.selected() == "oauth2 with-faillock" and machine.sandbox.succeeds("authselect check")
     assert machine.resolves("ann") == entry
     assert machine.person.login_again("ann").status == 0
@@ -109,10 +109,11 @@ def test_an_upgrade_keeps_the_selection_and_everybody(machine, newer):
 
 def test_a_new_text_of_the_profile_takes_effect_where_it_is_selected(machine):
     template = f"{enterprise.VENDOR}/system-auth"
-    machine.sandbox.write(template, "# a new text\n" + machine.sandbox.read(template))
+    machine.sandbox.write(template, machine.sandbox.read(template) + "# an old text\n")
+    machine.sandbox.run("authselect apply-changes && grep -q '# an old text' /etc/pam.d/system-auth")
     machine.rpm("--reinstall", *enterprise.packages())
-    rendered = machine.sandbox.read("/etc/authselect/system-auth")
-    assert "# a new text" not in rendered and "pam_oauth2_device.so" in rendered
+    rendered = machine.sandbox.output("cat /etc/pam.d/system-auth")
+    assert "# an old text" not in rendered and "pam_oauth2_device.so" in rendered
     assert machine.sandbox.succeeds("authselect check")
 
 
@@ -184,7 +185,7 @@ def test_who_signs_in_although_in_etc_passwd_gets_a_stack_without_the_jump(unsel
     product.configure(unselected.sandbox, config, unselected.provider.ca)
     unselected.ctl("enable pam")
     assert unselected.selected() == "oauth2 with-faillock with-local-sign-in"
-    assert "pam_localuser" not in unselected.sandbox.read("/etc/pam.d/password-auth")
+    assert "pam_localuser" not in unselected.sandbox.output("cat /etc/pam.d/password-auth")
     assert local_people.broken_ways_in(unselected) == {}
 
 

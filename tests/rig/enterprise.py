@@ -56,6 +56,10 @@ class EnterpriseMachine(SetupMachine):
         assert not check or done.returncode == 0, done.stdout
         return done.stdout
 
+    def version_of(self, package):
+        command = ["rpm", "--root", self.sandbox.root, "--query", "--queryformat", "%{version}-%{release}", package]
+        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+
     def selected(self):
         return self.sandbox.output("authselect current --raw")
 
@@ -104,9 +108,8 @@ def _make(sandbox):
     for name in ("semodule", "load_policy", "restorecon", "selinuxenabled"):
         sandbox.write(f"/usr/sbin/{name}", _NOTING, 0o755)
     # Where the loader and libpam of Enterprise Linux look.
-    sandbox.write("/etc/ld.so.conf.d/lib64.conf", "/usr/lib64\n")
-    for name in ("pam_oauth2_device.so", "pam_oauth2.so"):
-        os.symlink(f"/usr/lib64/security/{name}", sandbox.path(f"{_DEBIAN}/security/{name}"))
+    for name in ("security/pam_oauth2_device.so", "security/pam_oauth2.so", "libnss_oauth2.so.2"):
+        os.symlink(f"/usr/lib64/{name}", sandbox.path(f"{_DEBIAN}/{name}"))
     for phase in ("auth", "account", "password", "session", "session-noninteractive"):
         include = "substack" if phase == "auth" else "include"
         sandbox.write(f"/etc/pam.d/common-{phase}", f"{phase.split('-')[0]} {include} system-auth\n")
