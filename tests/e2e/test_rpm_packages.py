@@ -181,12 +181,11 @@ def unselected():
 
 
 def test_who_signs_in_although_in_etc_passwd_gets_a_stack_without_the_jump(unselected):
-    config = {**product.ID_TOKEN, "local_users": "allow"}
-    product.configure(unselected.sandbox, config, unselected.provider.ca)
-    unselected.ctl("enable pam")
+    unselected.set_up_by_hand({**product.ID_TOKEN, "local_users": "allow"})
     assert unselected.selected() == "oauth2 with-faillock with-local-sign-in"
-    assert "pam_localuser" not in unselected.sandbox.output("cat /etc/pam.d/password-auth")
-    assert local_people.broken_ways_in(unselected) == {}
+    assert unselected.person.first_login("localu", command="id -u").output.strip() == "1000"
+    assert unselected.person.key_login("root", product.ROOT_KEY).status == 0
+    assert unselected.person.password_login("root", product.ROOT_PASSWORD).status == 0
 
 
 def test_what_cannot_be_replaced_is_refused_by_name(unselected):
@@ -211,6 +210,13 @@ def test_what_cannot_be_replaced_is_refused_by_name(unselected):
     assert "nothing is selected" in refused()
     sandbox.write("/etc/authselect/authselect.conf", conf)
     assert digests(sandbox) == before
+
+
+def test_every_packaging_names_the_same_version():
+    places = {"Cargo.toml": r'(?m)^version = "(.*)"', "rpm/pam-oauth2.spec": r"(?m)^Version: +(.*)",
+              "debian/changelog": r"\(([^)]*)\)"}
+    found = {name: re.search(pattern, (product.REPOSITORY / name).read_text())[1] for name, pattern in places.items()}
+    assert len(set(found.values())) == 1, found
 
 
 def test_rpmlint_has_nothing_to_say():
