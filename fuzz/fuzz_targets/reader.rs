@@ -2,51 +2,89 @@
 //!
 //!     cargo +nightly fuzz run reader fuzz/corpus/reader
 //!
-//! The corpus begins with files of `tests/abi/make_db.py`. What is mutated is made whole where the reader would stop at
-//! once: the header and the number of pages.
+//! Most of what is tried is a published database that was changed where its structure is ([`pages`]), the rest
+//! any bytes. The corpus begins with files that the publication made (`cargo run --bin seeds`) and with some of
+//! `tests/abi/make_db.py`.
 #![no_main]
 
+mod pages;
+
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
-use shared::snapshot::{APPLICATION_ID, FORMAT, PAGE_SIZE, Snapshot};
+use shared::snapshot::{Group, Person, Snapshot, is_packed_names, name_ends};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(snapshot) = Snapshot::open(bytes) else { return };
-    for name in [&b"ann"[..], b"p0", b"p7", b"g0", b"nobody"] {
-        if let Ok(Some(person)) = snapshot.person_by_name(name) {
-            assert_eq!(person.name.as_bytes(), name);
-            assert!(person.supplementary().take_while(Result::is_ok).flatten().all(|gid| gid != 0));
-        }
-        let _ = snapshot.group_by_name(name).map(|group| group.map(|group| group.members()));
-        let _ = snapshot.name_is_tombstoned(name);
+    for name in [&b"ann"[..], b"p0", b"p7", b"g0", b"nobody", b"idp-staff"] {
+        look_up(&snapshot, name);
+    }
+    for id in [0, 999, 1000, 5000, 65534, u32::MAX] {
+        let _ = snapshot.person_by_uid(id).map(|person| person.map(|person| check_person(&person)));
+        let _ = snapshot.group_by_gid(id).map(|group| group.map(|group| check_group(&group)));
+        let _ = snapshot.uid_is_tombstoned(id);
     }
     let mut after = None;
     while let Ok(Some(person)) = snapshot.people_after(after) {
         let uid = person.uid.get();
-        assert!(uid >= 1000 && person.gid.get() >= 1000 && after.is_none_or(|after| after < uid));
-        assert!(!person.home.contains(&b':') && !person.shell.contains(&b'\n') && !person.gecos.contains(&0));
+        assert!(after.is_none_or(|after| after < uid));
+        check_person(&person);
+        look_up(&snapshot, person.name.as_bytes());
         let found = snapshot.person_by_uid(uid).ok().flatten();
         assert!(found.is_none_or(|found| found.uid.get() == uid));
         after = Some(uid);
     }
     let mut after = None;
     while let Ok(Some(group)) = snapshot.groups_after(after) {
-        assert!(group.gid != 0 && after.is_none_or(|after| after < group.gid));
-        let _ = group.members().map(|members| assert_eq!(members.len(), group.member_count as usize));
+        assert!(after.is_none_or(|after| after < group.gid));
+        check_group(&group);
+        look_up(&snapshot, group.name.as_bytes());
         after = Some(group.gid);
     }
 });
 
-fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, _seed: u32| {
-    let size = fuzzer_mutate(data, size, max_size);
-    let pages = (size / PAGE_SIZE).max(1);
-    let size = (pages * PAGE_SIZE).min(max_size);
-    if let Some(header) = data.get_mut(..size).and_then(|data| data.first_chunk_mut::<100>()) {
-        header[..16].copy_from_slice(b"SQLite format 3\0");
-        header[16..21].copy_from_slice(&[0x10, 0, 3, 1, 0]);
-        header[28..32].copy_from_slice(&(pages as u32).to_be_bytes());
-        header[56..60].copy_from_slice(&1_u32.to_be_bytes());
-        header[60..64].copy_from_slice(&FORMAT.to_be_bytes());
-        header[68..72].copy_from_slice(&APPLICATION_ID.to_be_bytes());
+fn look_up(snapshot: &Snapshot<'_>, name: &[u8]) {
+    if let Ok(Some(person)) = snapshot.person_by_name(name) {
+        assert_eq!(person.name.as_bytes(), name);
+        check_person(&person);
+    }
+    if let Ok(Some(group)) = snapshot.group_by_name(name) {
+        assert_eq!(group.name.as_bytes(), name);
+        check_group(&group);
+    }
+    let _ = snapshot.name_is_tombstoned(name);
+}
+
+fn check_person(person: &Person<'_>) {
+    assert!(person.uid.get() >= 1000 && person.gid.get() >= 1000);
+    assert!(![person.gecos, person.home, person.shell].concat().iter().any(|byte| b":\n\0".contains(byte)));
+    assert!(person.supplementary().take_while(Result::is_ok).flatten().all(|gid| gid != 0 && gid != u32::MAX));
+}
+
+fn check_group(group: &Group<'_>) {
+    assert!(group.gid != 0 && group.gid != u32::MAX);
+    if let Ok(members) = group.members() {
+        assert_eq!(members.len(), group.member_count as usize);
+    }
+    // As the module copies them.
+    let mut copied = 0;
+    for chunk in group.packed_members().chunks() {
+        let Ok(chunk) = chunk else { return };
+        copied += chunk.len();
+        if is_packed_names(chunk) {
+            assert!(name_ends(chunk).all(|end| chunk[end] == 0));
+        }
+    }
+    assert_eq!(copied, group.packed_members().len());
+}
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    let size = if seed % 8 == 0 { fuzzer_mutate(data, size, max_size) } else { size };
+    let size = pages::make_whole(&mut data[..max_size], size);
+    if seed % 8 != 0 {
+        pages::change(&mut data[..size], seed);
+        // Most of the time with a header that is believed.
+        if seed % 64 != 1 {
+            pages::make_whole(&mut data[..size], size);
+        }
     }
     size
 });
