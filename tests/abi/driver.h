@@ -63,7 +63,7 @@ static void load_module(const char *path)
 }
 
 /* The pairs of status and errno that the module's documentation names, and no other. */
-static int is_documented(enum nss_status status, int code)
+static inline int is_documented(enum nss_status status, int code)
 {
     switch (status) {
     case NSS_STATUS_SUCCESS: return code == NOTHING;
@@ -109,7 +109,8 @@ static inline void publish_bytes(const char *bytes, size_t size)
     close(file);
     CHECK(rename(DATABASE ".new", DATABASE) == 0, "%s", strerror(errno));
     if (retired >= 0) {
-        CHECK(pwrite(retired, "\1", 1, 72) == 1, "%s", strerror(errno));
+        if (lseek(retired, 0, SEEK_END) > 72)
+            CHECK(pwrite(retired, "\1", 1, 72) == 1, "%s", strerror(errno));
         close(retired);
     }
 }

@@ -143,9 +143,17 @@ fn check(stat: &Stat, owner: u32) -> Result<(), SnapshotError> {
 /// In a user namespace that does not map the machine's root, root's files show the overflow uid
 /// (user_namespaces(7)). Outside of one, that uid is a user like any other.
 fn hidden_by_namespace(owner: u32) -> bool {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let overflow = read("/proc/sys/kernel/overflowuid").and_then(|text| text.trim().parse().ok());
-    overflow == Some(owner) && read("/proc/self/uid_map").is_some_and(|map| !is_identity(&map))
+    let (mut uid, mut map) = ([0; 64], [0; 64]);
+    let overflow = beginning_of("/proc/sys/kernel/overflowuid", &mut uid);
+    overflow.and_then(|text| text.trim().parse().ok()) == Some(owner)
+        && beginning_of("/proc/self/uid_map", &mut map).is_some_and(|map| !is_identity(map))
+}
+
+/// What a file begins with. No allocation: the standard library's functions end the process when there is no memory.
+fn beginning_of<'b>(path: &str, place: &'b mut [u8; 64]) -> Option<&'b str> {
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let length = rustix::io::read(file, &mut *place).ok()?;
+    std::str::from_utf8(place.get(..length)?).ok()
 }
 
 /// The whole range mapped onto itself: the first user namespace, or one like it.
