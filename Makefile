@@ -2,6 +2,7 @@
 # make demo    the whole story in one transcript, on a provider and a sshd of its own
 # make test    every tier of tests; what CI runs
 # make bench   name lookups beside sssd's and others', as a table; [USERS="10000 100000"] [ONLY="name-hit id"] [MODULE=file.so]
+# make sanitize the NSS module under sanitizers; needs a nightly compiler
 # make install DESTDIR=...  install into DESTDIR
 
 CARGO ?= cargo
@@ -21,7 +22,7 @@ STACK ?= $(if $(wildcard /usr/bin/authselect),authselect,pam-configs)
 # A package build strips by itself, and keeps what it took away.
 STRIP ?= -s
 
-.PHONY: all build demo demo-shell test check unit setup bench install install-pam-configs install-authselect deb rpm rpm-archive rpm-sources clean
+.PHONY: all build demo demo-shell test check unit sanitize setup bench install install-pam-configs install-authselect deb rpm rpm-archive rpm-sources clean
 
 all: build
 
@@ -68,6 +69,10 @@ unit:
 test: setup check unit deb rpm
 	tests/abi/run
 	tests/run
+
+# Not part of `test`: it needs a nightly compiler (docs/not-run.md).
+sanitize:
+	tests/sanitizers/run
 
 # The manual pages of oauth2ctl and the completions are made by the program that is installed.
 # The modules are put in place by rename: a half-written one would kill every program that uses PAM or NSS.

@@ -8,7 +8,7 @@ from make_db import Group, Person
 from module import DATABASE
 
 TOKEN = "g" * 10  # load.c writes the number of the publication over it
-PUBLICATIONS = 500
+PUBLICATIONS = 10_000
 
 
 def templates():
