@@ -66,10 +66,9 @@ pub fn change(bytes: &mut [u8], seed: u32) {
 
 fn exchange_pages(bytes: &mut [u8], one: usize, other: usize, both: bool) {
     let range = |number| number * PAGE_SIZE..(number + 1) * PAGE_SIZE;
-    let (Some(first), Some(second)) = (
-        bytes.get(range(one)).map(<[u8]>::to_vec),
-        bytes.get(range(other)).map(<[u8]>::to_vec),
-    ) else {
+    let (Some(first), Some(second)) =
+        (bytes.get(range(one)).map(<[u8]>::to_vec), bytes.get(range(other)).map(<[u8]>::to_vec))
+    else {
         return;
     };
     bytes[range(other)].copy_from_slice(&first);
@@ -105,7 +104,15 @@ fn change_node(page: &mut [u8], node: &Node, number: usize, pages: usize, dice: 
     let start = node.start;
     match dice.below(12) {
         0 => {
-            let count = dice.among(&[0, 1, 2, node.cells as u16 + 1, (node.cells as u16).wrapping_sub(1), 2047, u16::MAX]);
+            let count = dice.among(&[
+                0,
+                1,
+                2,
+                node.cells as u16 + 1,
+                (node.cells as u16).wrapping_sub(1),
+                2047,
+                u16::MAX,
+            ]);
             page[start + 3..start + 5].copy_from_slice(&count.to_be_bytes());
         }
         1 => page[start] = dice.among(&[0x05, 0x0d, 0x02, 0x0a, 0]),
@@ -205,12 +212,36 @@ fn write_varint(page: &mut [u8], at: usize, dice: &mut Dice) {
     let (old, _) = varint(page, at);
     let random = dice.below(1 << 20) as u64;
     let value = dice.among(&[
-        0, 1, 7, 8, 10, 11, 12, 13, 127, 128, 4061, 4062, 16_383, 16_384, old.wrapping_add(1), old.wrapping_sub(1),
-        old.wrapping_add(2), old << 1, i64::MAX as u64, 1 << 63, u64::MAX, random,
+        0,
+        1,
+        7,
+        8,
+        10,
+        11,
+        12,
+        13,
+        127,
+        128,
+        4061,
+        4062,
+        16_383,
+        16_384,
+        old.wrapping_add(1),
+        old.wrapping_sub(1),
+        old.wrapping_add(2),
+        old << 1,
+        i64::MAX as u64,
+        1 << 63,
+        u64::MAX,
+        random,
     ]);
     if dice.below(4) == 0 {
         // As long as it can be: nine bytes, the last whole.
-        write(page, at, &dice.among(&[[0xff; 9], [0x80; 9], [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 5]]));
+        write(
+            page,
+            at,
+            &dice.among(&[[0xff; 9], [0x80; 9], [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 5]]),
+        );
         return;
     }
     let mut bytes = [0; 10];

@@ -56,7 +56,9 @@ fn look_up(snapshot: &Snapshot<'_>, name: &[u8]) {
 fn check_person(person: &Person<'_>) {
     assert!(person.uid.get() >= 1000 && person.gid.get() >= 1000);
     assert!(![person.gecos, person.home, person.shell].concat().iter().any(|byte| b":\n\0".contains(byte)));
-    assert!(person.supplementary().take_while(Result::is_ok).flatten().all(|gid| gid != 0 && gid != u32::MAX));
+    assert!(
+        person.supplementary().take_while(Result::is_ok).flatten().all(|gid| gid != 0 && gid != u32::MAX)
+    );
 }
 
 fn check_group(group: &Group<'_>) {

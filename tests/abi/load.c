@@ -144,8 +144,8 @@ int main(int argc, char **argv)
         atomic_store(&shared->begun, number);
         publish_bytes(bytes[parity], size[parity]);
         atomic_store(&shared->complete, number);
-        /* Somebody reads between any two publications. */
-        for (long enough = reads() + 4; reads() < enough; usleep(20)) /* asleep, it is the first to run again */
+        /* Fifty rounds of questions between any two publications. */
+        for (long enough = reads() + 50; reads() < enough; usleep(20)) /* asleep, it is the first to run again */
             CHECK(waitpid(-1, NULL, WNOHANG) == 0, "a reader has ended");
     }
     atomic_store(&shared->stop, 1);

@@ -2,7 +2,9 @@
 
 import multiprocessing
 import os
+import socket
 import sqlite3
+import stat
 import time
 
 import pytest
@@ -56,6 +58,27 @@ def as_link():
     os.symlink(DATABASE + ".target", DATABASE)
 
 
+def as_link_to_nowhere():
+    os.symlink("nowhere", DATABASE)
+
+
+def as_link_to_itself():
+    os.symlink(os.path.basename(DATABASE), DATABASE)
+
+
+def as_socket():
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(DATABASE)
+
+
+def as_character_device():
+    os.mknod(DATABASE, 0o644 | stat.S_IFCHR, os.makedev(1, 5))  # /dev/zero
+
+
+def as_block_device():
+    os.mknod(DATABASE, 0o644 | stat.S_IFBLK, os.makedev(7, 200))
+
+
 def as_empty():
     open(DATABASE, "w").close()
 
@@ -67,6 +90,15 @@ def as_strangers():
 
 def as_writable():
     make_db.write(DATABASE, [ANN], mode=0o664)
+
+
+def as_writable_by_everybody():
+    make_db.write(DATABASE, [ANN], mode=0o646)
+
+
+def as_unreadable_by_its_size():
+    make_db.write(DATABASE, [ANN])
+    os.truncate(DATABASE, (1 << 31) + 4096)
 
 
 def as_text():
@@ -89,7 +121,8 @@ def with_journal_of_another_kind():
         file.write(b"\x02\x02")
 
 
-BAD = [as_fifo, as_directory, as_link, as_empty, as_strangers, as_writable, as_text, as_another_format,
+BAD = [as_fifo, as_directory, as_link, as_link_to_nowhere, as_link_to_itself, as_socket, as_character_device,
+       as_block_device, as_empty, as_strangers, as_writable, as_writable_by_everybody, as_unreadable_by_its_size, as_text, as_another_format,
        as_another_application, with_journal_of_another_kind]
 
 
@@ -97,6 +130,10 @@ BAD = [as_fifo, as_directory, as_link, as_empty, as_strangers, as_writable, as_t
 def test_what_is_no_published_database_is_an_error(publish, make):
     make()
     assert in_a_new_process(by_name) == UNREADABLE
+    every = in_a_new_process(lambda m: [
+        m.getpwuid(ANN.uid), m.getgrnam("ann"), m.getgrgid(ANN.uid), m.getpwent(), m.getgrent(), m.getpwnam("nobody"),
+        (*m.initgroups("ann")[:2], None)])
+    assert every == [UNREADABLE] * 7
 
 
 @pytest.mark.parametrize("make", BAD, ids=lambda make: make.__name__)

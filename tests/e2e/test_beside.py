@@ -58,8 +58,11 @@ def test_a_prospective_entry_does_not_escape_through_nscd_and_the_first_login_is
 
 def test_an_nscd_that_caches_no_people_is_in_nobodys_way(machine):
     with beside.nscd(machine.sandbox, passwd="no"):
-        assert entry(machine, "carol") == ""
-        ended = machine.person.first_login("carol", command="true")
+        with machine.person.ssh("carol", "true") as terminal:
+            prompt = machine.person.read_prompt(terminal)
+            assert entry(machine, "carol") == entry(machine, "carol", user="localu") == ""
+            machine.person.approve(prompt, "carol")
+            ended = machine.person.finish(terminal)
         assert ended.status == 0, ended.screen
         assert entry(machine, "carol").startswith("carol:x:")
 
@@ -71,6 +74,10 @@ def test_userdbd_says_what_the_module_says_and_knows_nobody_who_has_not_signed_i
         assert record["homeDirectory"] == "/home/ann"
         assert beside.userdb_record(machine.sandbox, "dave") is None
         # sshd holds a prospective entry while somebody is at the prompt; userdbd is another program.
-        ended = machine.person.first_login("dave", command="true")
+        with machine.person.ssh("dave", "true") as terminal:
+            prompt = machine.person.read_prompt(terminal)
+            assert beside.userdb_record(machine.sandbox, "dave") is None and entry(machine, "dave") == ""
+            machine.person.approve(prompt, "dave")
+            ended = machine.person.finish(terminal)
         assert ended.status == 0, ended.screen
         assert beside.userdb_record(machine.sandbox, "dave")["uid"] == machine.uid_of("dave")
