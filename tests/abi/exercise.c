@@ -174,7 +174,7 @@ int main(int argc, char **argv)
     pthread_t thread[THREADS];
     for (long n = 0; n < THREADS; n++)
         CHECK(pthread_create(&thread[n], NULL, look_up, (void *)n) == 0, "thread %ld", n);
-    for (int round = 0; round < 50; round++) {
+    for (int round = 0; round < 8 * files; round++) {
         publish_bytes(bytes[round % files], size[round % files]);
         usleep(500);
     }

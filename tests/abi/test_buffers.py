@@ -25,7 +25,7 @@ def first(of, ask):
         module.rewind()
         answer = ask(module, size, shift)
         # What found no room is still the next one.
-        assert answer[0] == SUCCESS or ask(module, 1 << 16, 0) == (SUCCESS, UNTOUCHED, of)
+        assert answer[0] == SUCCESS or ask(module, 1 << 14, 0) == (SUCCESS, UNTOUCHED, of)
         return answer
     return from_the_start
 
@@ -33,10 +33,10 @@ def first(of, ask):
 def second(of, ask):
     def after_the_first(module, size, shift):
         module.rewind()
-        assert ask(module, 1 << 16, 0)[0] == SUCCESS
+        assert ask(module, 1 << 14, 0)[0] == SUCCESS
         answer = ask(module, size, shift)
-        assert answer[0] == SUCCESS or ask(module, 1 << 16, 0) == (SUCCESS, UNTOUCHED, of)
-        assert ask(module, 1 << 16, 0)[0] == NOTFOUND
+        assert answer[0] == SUCCESS or ask(module, 1 << 14, 0) == (SUCCESS, UNTOUCHED, of)
+        assert ask(module, 1 << 14, 0)[0] == NOTFOUND
         return answer
     return after_the_first
 

@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem::MaybeUninit;
 
 /// Names and ids that are looked up; of those that are in the file all of them, and others.
-pub struct Asked {
+pub(crate) struct Asked {
     /// Login names and uids.
-    pub people: Vec<(String, u32)>,
+    pub(crate) people: Vec<(String, u32)>,
     /// Group names and gids.
-    pub groups: Vec<(String, u32)>,
+    pub(crate) groups: Vec<(String, u32)>,
 }
 
 /// Compares lookups by name and by id, the ids next to them, and both enumerations. Gives the uids in the file.
-pub fn answers_agree(reader: &Snapshot<'_>, db: &Connection, asked: &Asked) -> BTreeSet<u32> {
+pub(crate) fn answers_agree(reader: &Snapshot<'_>, db: &Connection, asked: &Asked) -> BTreeSet<u32> {
     let expected = people_by_sqlite(db);
     let by_name: BTreeMap<&str, &str> = expected.values().map(|(name, line)| (&**name, &**line)).collect();
     for (name, uid) in &asked.people {
