@@ -4,6 +4,7 @@
  * stands, once published, the number of the publication; even numbers are made from EVEN. Every answer is
  * compared with what was published before the call began and what may have been published before it ended. */
 #include "driver.h"
+#include <sys/prctl.h>
 
 enum { THREADS = 8, PROCESSES = 8, READERS = THREADS + PROCESSES, TOKEN = 10, MEMBERS = 400 };
 
@@ -87,6 +88,7 @@ static pid_t in_a_process(long first, int threads)
     pid_t child = fork();
     if (child)
         return child;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* no reader outlives a failing test */
     pthread_t thread[THREADS];
     for (long n = 0; n < threads; n++)
         CHECK(pthread_create(&thread[n], NULL, read_on, (void *)(first + n)) == 0, "thread %ld", n);
