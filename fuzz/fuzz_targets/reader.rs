@@ -11,6 +11,7 @@ mod pages;
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use shared::snapshot::{Group, Person, Snapshot, is_packed_names, name_ends};
+use std::mem::MaybeUninit;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(snapshot) = Snapshot::open(bytes) else { return };
@@ -56,9 +57,27 @@ fn look_up(snapshot: &Snapshot<'_>, name: &[u8]) {
 fn check_person(person: &Person<'_>) {
     assert!(person.uid.get() >= 1000 && person.gid.get() >= 1000);
     assert!(![person.gecos, person.home, person.shell].concat().iter().any(|byte| b":\n\0".contains(byte)));
-    assert!(
-        person.supplementary().take_while(Result::is_ok).flatten().all(|gid| gid != 0 && gid != u32::MAX)
-    );
+    check_gids(person);
+}
+
+/// One at a time, and as the module copies them: a fault in one way is a fault in the other.
+fn check_gids(person: &Person<'_>) {
+    const SKIP: u32 = 27;
+    let gids = person.supplementary().collect::<Result<Vec<_>, _>>();
+    assert!(gids.iter().flatten().all(|gid| *gid != 0 && *gid != u32::MAX));
+    let mut places = [MaybeUninit::uninit(); 64];
+    let (mut left, mut copied) = (person.supplementary(), 0);
+    let whole = loop {
+        let Ok(filled) = left.copy_to(&mut places, SKIP) else { break false };
+        copied += filled;
+        if filled < places.len() {
+            break true;
+        }
+    };
+    assert_eq!(whole, gids.is_ok());
+    if let Ok(gids) = gids {
+        assert_eq!(copied, gids.iter().filter(|gid| **gid != SKIP).count());
+    }
 }
 
 fn check_group(group: &Group<'_>) {

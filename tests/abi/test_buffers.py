@@ -85,7 +85,8 @@ def test_an_array_of_any_size_grows_as_far_as_it_must(module, size):
 def test_an_array_that_is_large_enough_stays_as_it_is(module, size):
     status, _, gids, length = module.initgroups(ANN.name, size=size)
     assert (status, gids) == (SUCCESS, [7, *GIDS])
-    assert (length == size) == (size >= 501)
+    # One that is full to the last entry may grow: nobody has said yet that it was the last.
+    assert (length == size) == (size >= 502) or size == 501
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 8, 9, 250, 499, 500, 501, 502, 10000])
