@@ -145,11 +145,11 @@ def test_generations_of_children_with_frozen_pins_still_see_what_is_new(publish,
         child = os.fork()
         if child == 0:
             os._exit(descend(depth - 1))
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        # The child has the pins of the moment it was made; these threads have nothing more to do.
         stop.set()
         for reader in readers:
             reader.join()
-        return status
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
     assert descend(30) == 0
 
