@@ -3,6 +3,7 @@
 
 use super::contents::Contents;
 use super::publish::{Load, PublishError, lock};
+use super::snapshot_file::remove;
 use super::{Places, Store, StoreError, schema};
 use crate::clock::Clock;
 use crate::snapshot::{MappedFile, Snapshot};
@@ -84,7 +85,7 @@ pub fn differences(places: &Places, load: Load<'_>, clock: &dyn Clock) -> Result
         .build_with_key(&row, key)
         .and_then(|()| Ok(compare(&places.nss_db, contents.beside())?))
         .map_err(|error| contents.write_error(&error));
-    let _ = std::fs::remove_file(contents.beside());
+    let _ = remove(contents.beside());
     found
 }
 

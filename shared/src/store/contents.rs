@@ -7,7 +7,7 @@ pub use agreement::{Agreement, CompareError, compare};
 use super::local_groups::LocalGroups;
 use super::people::{PERSON, Person, RowState, groups_of, person_row};
 use super::publish::{Base, Inputs, PublishError, Published};
-use super::snapshot_file::{HeaderRow, PublishedPerson, SnapshotFile, WriteError};
+use super::snapshot_file::{HeaderRow, PublishedPerson, SnapshotFile, WriteError, remove};
 use super::{Store, StoreError, parameters};
 use crate::config::Provisioning;
 use crate::snapshot::State;
@@ -331,11 +331,4 @@ fn inputs_digest(inputs: &Inputs) -> [u8; 32] {
         hash.update(format!("{kind}{id}:{name}\n"));
     }
     hash.finalize().into()
-}
-
-fn remove(path: &Path) -> Result<(), WriteError> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
-        _ => Ok(()),
-    }
 }

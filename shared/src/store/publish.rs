@@ -3,7 +3,7 @@
 //! published by whoever held it (group commit).
 
 use super::contents::Contents;
-use super::snapshot_file::HeaderRow;
+use super::snapshot_file::{HeaderRow, remove};
 use super::{Places, Store, StoreError, parameters};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
@@ -122,7 +122,7 @@ fn publish_locked(places: &Places, inputs: &Inputs, want: Want) -> Result<Publis
     let published = made.and_then(|published| replace(&places.nss_db, contents.beside()).map(|()| published));
     if published.is_err() {
         // On a full disk it would be in the way of everybody else.
-        let _ = std::fs::remove_file(contents.beside());
+        let _ = remove(contents.beside());
     }
     published
 }

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const SCHEMA: &str = include_str!("../snapshot/schema.sql");
 
@@ -62,8 +62,8 @@ impl HeaderRow {
 pub(super) struct SnapshotFile {
     connection: Connection,
     hash_key: [u8; 16],
-    /// Not a copy: its pages are as the order of the insertions left them.
-    is_new: bool,
+    /// Its pages are as the order of the insertions left them, and it will be read for long.
+    is_loose: bool,
     rows: Cell<Rows>,
 }
 
@@ -87,12 +87,12 @@ impl SnapshotFile {
         connection.pragma_update(None, "application_id", snapshot::APPLICATION_ID)?;
         connection.pragma_update(None, "user_version", snapshot::FORMAT)?;
         let hash_key = connection.query_row("SELECT randomblob(16)", [], |row| row.get(0))?;
-        Ok(Self { connection, hash_key, is_new: true, rows: Cell::default() })
+        Ok(Self { connection, hash_key, is_loose: true, rows: Cell::default() })
     }
 
-    /// An empty database under the hash key of another one.
+    /// An empty database under the hash key of another one, to be compared with that and thrown away.
     pub(super) fn create_with_key(path: &Path, hash_key: [u8; 16]) -> Result<Self, WriteError> {
-        Ok(Self { hash_key, ..Self::create(path)? })
+        Ok(Self { hash_key, is_loose: false, ..Self::create(path)? })
     }
 
     /// A copy of a published file, made writable again. `people` and `groups` are its rows.
@@ -108,7 +108,7 @@ impl SnapshotFile {
         let connection = open(path)?;
         connection.execute_batch("BEGIN")?;
         let rows = Rows { passwd: people, passwd_name: people, grp: groups, grp_name: groups };
-        Ok(Self { connection, hash_key, is_new: false, rows: Cell::new(rows) })
+        Ok(Self { connection, hash_key, is_loose: false, rows: Cell::new(rows) })
     }
 
     /// How many rows it changed.
@@ -276,8 +276,8 @@ impl SnapshotFile {
         )?;
         self.connection.execute_batch("COMMIT")?;
         self.connection.flush_prepared_statement_cache();
-        if self.is_new {
-            self.pack(path)?;
+        if self.is_loose {
+            self.pack(path);
         }
         self.connection.close().map_err(|(_, error)| error)?;
         let file = OpenOptions::new().write(true).open(path)?;
@@ -287,28 +287,39 @@ impl SnapshotFile {
 
     /// Puts the rows into full pages, in the order of their keys: names come by their hashes, so that a third of each page is
     /// empty and neighbours are far from each other. Every later publication copies this file, and every lookup reads it.
-    fn pack(&self, path: &Path) -> Result<(), WriteError> {
-        let mut packed = path.as_os_str().to_owned();
-        packed.push(".packed");
-        let packed = Path::new(&packed);
-        let written = self.write_packed(packed).and_then(|()| Ok(fs::rename(packed, path)?));
+    /// A file that cannot be packed, on a disk that has no room for two, is as right as it is: a lock must not wait for room.
+    fn pack(&self, path: &Path) {
+        let packed = packed(path);
+        let written = self.write_packed(&packed).and_then(|()| Ok(fs::rename(&packed, path)?));
         if written.is_err() {
-            // On a full disk it would be in the way of everybody else.
             let _ = fs::remove_file(packed);
         }
-        written
     }
 
     fn write_packed(&self, path: &Path) -> Result<(), WriteError> {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
         // SQLite takes an empty file as it is, with its mode.
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         self.execute("VACUUM INTO ?1", [path.to_str()])?;
         Ok(())
     }
+}
+
+/// Takes away what an interrupted publication has left, and makes room for this one.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    for path in [path, &packed(path)] {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Where a file is written anew into full pages.
+fn packed(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".packed");
+    name.into()
 }
 
 fn open(path: &Path) -> Result<Connection, WriteError> {

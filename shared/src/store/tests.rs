@@ -167,6 +167,37 @@ fn a_published_file_that_does_not_add_up_is_made_anew() {
 }
 
 #[test]
+fn what_a_killed_publication_left_is_taken_away_by_the_next() {
+    let m = machine("");
+    let left = ["new", "new.packed"].map(|end| m.places.nss_db.with_extension(format!("db.{end}")));
+    for (number, name) in [(1, "ann"), (2, "bob")] {
+        left.iter().for_each(|path| std::fs::write(path, b"half").unwrap());
+        m.sign_in(name, 5000 + number, name, &[]).unwrap();
+        // Made anew first, and then patched.
+        let expected = if number == 1 { Published::Rebuilt } else { Published::Patched };
+        assert_eq!(m.publish(Want::UpToDate), expected);
+        assert!(!left.iter().any(|path| path.exists()));
+    }
+}
+
+#[test]
+fn a_file_made_anew_has_its_rows_in_order_and_its_pages_full() {
+    let m = machine("");
+    for number in 0..400 {
+        m.sign_in(&format!("person{number}"), 5000 + number * 7 % 401, &format!("s{number}"), &[]).unwrap();
+    }
+    m.publish(Want::Rebuild);
+    let length = std::fs::metadata(&m.places.nss_db).unwrap().len();
+    let repacked = m.dir.path().join("repacked.db");
+    rusqlite::Connection::open(&m.places.nss_db)
+        .unwrap()
+        .execute("VACUUM INTO ?1", [repacked.to_str()])
+        .unwrap();
+    assert_eq!(length, std::fs::metadata(repacked).unwrap().len());
+    assert_eq!(m.open().bytes()[18], 3, "SQLite refuses to write to it");
+}
+
+#[test]
 fn a_name_or_gid_of_the_machine_is_not_redefined() {
     let mut m = machine("");
     m.sign_in("ann", 5000, "s1", &[staff(6000)]).unwrap();
