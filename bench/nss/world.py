@@ -135,12 +135,13 @@ class World(Sandbox):
         listed = subprocess.run(["readelf", "-d", self.path(OURS)], capture_output=True, text=True, check=True).stdout
         return sorted(line.split("[")[1].rstrip("]") for line in listed.splitlines() if "(NEEDED)" in line)
 
-    def owned_files(self, number):
-        """A directory with files of so many people; returns the names of the owners."""
-        directory = self.path("/srv/owned")
+    def owned_files(self, where, number, neighbours):
+        """A directory with files of so many people, with uids beside each other or all over; returns their names."""
+        directory = self.path(where)
         directory.mkdir()
-        step = max(1, self.users.count // number)
-        owners = self.users.people[::step][:number]
+        people = sorted(self.users.people, key=lambda person: person[1])
+        step = 1 if neighbours else max(1, len(people) // number)
+        owners = people[::step][:number]
         for n, owner in enumerate(owners):
             file = directory / f"file{n:03}"
             file.touch()
