@@ -20,14 +20,15 @@ class Machine:
 
     provider_type = Provider
     person_type = Person
+    sandbox_type = Sandbox
 
     alive = []
     post_mortem = []  # (release, log) of machines that a failing test has closed
 
     def __init__(self, release, config=product.ID_TOKEN, enabled=True, provider=(), sshd=(),
                  installed=True, own_network=True, switched_on=True):
-        self.sandbox = Sandbox(release, layers=_layers(release, installed, switched_on),
-                               own_network=own_network)
+        layers = _layers(release, installed, switched_on, self.sandbox_type.below(release))
+        self.sandbox = self.sandbox_type(release, layers=layers, own_network=own_network)
         self.provider = None
         Machine.alive.append(self)
         try:
@@ -94,13 +95,13 @@ class Machine:
         return Traces(self.sandbox, self._idle)
 
 
-def _layers(release, installed, switched_on):
-    bare = product.bare_layer(release)
+def _layers(release, installed, switched_on, below):
+    bare = [product.bare_layer(release, below), *below]
     if not installed:
-        return [bare]
+        return bare
     if installed == "packages":
-        return [product.packages_layer(release), bare]
-    return [(product.product_layer if switched_on else product.files_layer)(release), bare]
+        return [product.packages_layer(release, below), *bare]
+    return [(product.product_layer if switched_on else product.files_layer)(release, below), *bare]
 
 
 class Watch:

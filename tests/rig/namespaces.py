@@ -37,6 +37,16 @@ def workspace():
     return _workspace
 
 
+def cgroups():
+    """The part of the unified control group hierarchy that the tests run in, as a path of their own."""
+    place = workspace() / "cgroup"
+    if not place.exists():
+        place.mkdir()
+        subprocess.run(["mount", "-t", "cgroup2", "cgroup2", place], check=True)
+    own = next((line for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::")), "0::/")
+    return place / own.removeprefix("0::/")
+
+
 def leave_workspace():
     """Removes the empty mount point that `workspace` left on the machine's /tmp."""
     global _workspace

@@ -63,33 +63,33 @@ def staged():
 
 
 @functools.cache
-def bare_layer(release):
-    """A layer with local people and no product."""
-    sandbox = Sandbox(release)
+def bare_layer(release, below=()):
+    """A layer with local people and no product, over the base root and the layers `below`."""
+    sandbox = Sandbox(release, layers=below)
     _add_local_people(sandbox)
     return sandbox.freeze()
 
 
 @functools.cache
-def product_layer(release):
+def product_layer(release, below=()):
     """The layer with the product installed by hand, as the README says, but not configured."""
-    sandbox = Sandbox(release, layers=[bare_layer(release)])
+    sandbox = Sandbox(release, layers=[bare_layer(release, below), *below])
     install(sandbox)
     return sandbox.freeze()
 
 
 @functools.cache
-def files_layer(release):
+def files_layer(release, below=()):
     """A layer with the product's files alone: neither PAM nor the name service has heard of it."""
-    sandbox = Sandbox(release, layers=[bare_layer(release)])
+    sandbox = Sandbox(release, layers=[bare_layer(release, below), *below])
     install(sandbox, switched_on=False)
     return sandbox.freeze()
 
 
 @functools.cache
-def packages_layer(release):
+def packages_layer(release, below=()):
     """The layer with the packages of `make deb` installed by apt, but not configured."""
-    sandbox = Sandbox(release, layers=[bare_layer(release)])
+    sandbox = Sandbox(release, layers=[bare_layer(release, below), *below])
     install_packages(sandbox)
     return sandbox.freeze()
 

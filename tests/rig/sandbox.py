@@ -51,6 +51,11 @@ class Sandbox:
         self._mount([*map(str, layers), str(base_root(release))])
         self._start(own_network)
 
+    @classmethod
+    def below(cls, release):
+        """Layers between the base root and what the tests put over it."""
+        return ()
+
     def _mount(self, lower):
         self.directory.chmod(0o755)
         work = self.directory / "work"
@@ -196,11 +201,11 @@ class Sandbox:
         lines = [f"{key} {value}" for key, value in settings.items() if value is not None]
         self.write("/etc/ssh/sshd_config", "\n".join(lines) + "\n")
         self.run("/usr/sbin/sshd -t && /usr/sbin/sshd")
-        self._let_ssh_know_the_host(port)
+        self.let_ssh_know_the_host(port)
         self.sshd_port = port
         wait_until(lambda: self.succeeds("test -s /run/sshd.pid"), "sshd to listen")
 
-    def _let_ssh_know_the_host(self, port):
+    def let_ssh_know_the_host(self, port):
         """So that no client has to be told to trust blindly, and none prints a warning."""
         host = "127.0.0.1" if port == 22 else f"[127.0.0.1]:{port}"
         key = self.read("/etc/ssh/ssh_host_ed25519_key.pub")
