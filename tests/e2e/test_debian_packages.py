@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from rig import local_people, product, texts
+from rig.booted import BootedMachine
 from rig.machine import Machine
 from rig.namespaces import workspace
 
@@ -173,6 +174,21 @@ def machine_with_packages():
     with Machine("bookworm", config=None, enabled=False, installed="packages") as machine:
         set_up(machine)
         yield machine
+
+
+def test_a_removal_ends_the_sweeps_timer_and_a_purge_its_link():
+    timer = "oauth2-user-sweep.timer"
+    with BootedMachine("bookworm", installed="packages", provider=None) as machine:
+        # The roots of the tests forbid services to packages; a machine does not.
+        machine.sandbox.path("/usr/sbin/policy-rc.d").unlink()
+        assert machine.systemctl(f"is-enabled {timer}", check=False) == "disabled"
+        machine.systemctl(f"enable --now {timer}")
+        assert timer in machine.systemctl("list-timers")
+        apt(machine.sandbox, "remove", "oauth2ctl")
+        assert timer not in machine.systemctl("list-timers")
+        apt(machine.sandbox, "purge", "oauth2ctl")
+        assert machine.sandbox.output("find /etc/systemd /var/lib/systemd -name '*oauth2*'") == ""
+        assert machine.systemctl("--failed --no-legend") == ""
 
 
 def test_lintian_has_nothing_to_say():
