@@ -226,6 +226,35 @@ def test_a_roll_back_by_hand_asks_before_somebody_elses_version_gives_way(machin
     assert machine.sandbox.read(machine.sandbox.output(f"ls {REPLACED}/*")) == now
 
 
+@pytest.mark.parametrize("command", ["roll-back", "confirm"])
+def test_a_question_that_nobody_answers_keeps_nothing_waiting(machine, command):
+    machine.set_up("--confirm 15s" if command == "roll-back" else "--confirm 5m")
+    machine.sandbox.run(EDIT)
+    with Terminal(machine.sandbox.inside("oauth2ctl", "setup", "roll-back"), ENVIRONMENT) as terminal:
+        terminal.expect(r"\[y/N\] ")
+        if command == "confirm":
+            machine.ctl("setup confirm", timeout=30)
+        wait_until(lambda: not is_unfinished(machine), "the end of the setup", timeout=60)
+        # The answer comes too late, and harms nothing.
+        terminal.send_line("y")
+        assert terminal.wait(60) == 0 and "no change" in terminal.screen, terminal.screen
+    assert ("oauth2" in machine.sandbox.read(NSSWITCH)) == (command == "confirm")
+    wait_until(lambda: not waits(machine), "the process to end")
+
+
+def test_what_somebody_changes_while_the_question_stands_is_asked_for_again(machine):
+    machine.set_up("--confirm 5m")
+    machine.sandbox.run(EDIT)
+    with Terminal(machine.sandbox.inside("oauth2ctl", "setup", "roll-back"), ENVIRONMENT) as terminal:
+        terminal.expect(r"\[y/N\] ")
+        machine.sandbox.run("echo '# later' >> /etc/nsswitch.conf")
+        terminal.send_line("y")
+        terminal.expect(r"# later[\s\S]*\[y/N\] ")
+        terminal.send_line("n")
+        assert terminal.wait(60) == 7, terminal.screen
+    assert is_unfinished(machine) and "# later" in machine.sandbox.read(NSSWITCH)
+
+
 def test_a_configuration_that_somebody_edited_is_kept_and_shows_no_secret(machine):
     machine.set_up("--confirm 5m")
     machine.sandbox.write(product.CONFIG, '{"client_secret": "hush-hush-1"}', 0o600)

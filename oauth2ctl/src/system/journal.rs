@@ -80,7 +80,7 @@ fn is_of_programs(path: &Path) -> bool {
 }
 
 /// A file that somebody else has changed since setup did.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Edited {
     pub(crate) path: PathBuf,
     /// As setup left it.

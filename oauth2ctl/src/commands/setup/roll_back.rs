@@ -83,35 +83,47 @@ fn keep(machine: &Machine, why: &str) -> Result<(), Failure> {
 
 /// `setup roll-back`.
 pub(super) fn now() -> Result<(), Failure> {
-    let _lock = lock()?;
-    match Journal::find()? {
-        None => {
-            say("no change: no setup was interrupted, and none waits for a confirmation");
-            Ok(())
-        }
-        Some(journal) => {
-            ask_about_others(&journal)?;
-            unschedule();
-            take_back(&journal, Reload::AndWait).map(drop)
-        }
+    if !by_hand(|_| Ok(false))? {
+        say("no change: no setup was interrupted, and none waits for a confirmation");
     }
+    Ok(())
 }
 
 /// Undoes a setup that was interrupted, or whose time is over and nothing came; but none that another process has brought to
 /// its end meanwhile.
 pub(super) fn unfinished(machine: &Machine) -> Result<(), Failure> {
-    let _lock = lock()?;
-    match Journal::find()? {
-        None => Ok(()),
-        Some(journal) if !journal.is_over(SystemClock::new().unix_seconds()) => Err(waits()),
-        Some(journal) if journal.phase == Phase::Waiting && somebody_new(machine, &journal) => {
-            keep(machine, "a new login")
+    by_hand(|journal| {
+        if !journal.is_over(SystemClock::new().unix_seconds()) {
+            return Err(waits());
         }
-        Some(journal) => {
-            ask_about_others(&journal)?;
+        let is_confirmed = journal.phase == Phase::Waiting && somebody_new(machine, journal);
+        if is_confirmed {
+            keep(machine, "a new login")?;
+        }
+        Ok(is_confirmed)
+    })
+    .map(drop)
+}
+
+/// Takes a setup back for somebody who is there to be asked, unless `ends` brings it to another end. `false`: there is none.
+/// Whoever is asked may be gone for lunch: the lock is not held meanwhile, for the roll back that comes by itself, and `setup
+/// confirm`, wait for it.
+fn by_hand(ends: impl Fn(&Journal) -> Result<bool, Failure>) -> Result<bool, Failure> {
+    let mut agreed: Vec<Edited> = Vec::new();
+    loop {
+        let lock = lock()?;
+        let Some(journal) = Journal::find()? else { return Ok(false) };
+        if ends(&journal)? {
+            return Ok(true);
+        }
+        let edited = journal.edited();
+        if edited.iter().all(|file| agreed.contains(file)) {
             unschedule();
-            take_back(&journal, Reload::AndWait).map(drop)
+            return take_back(&journal, Reload::AndWait).map(|_| true);
         }
+        drop(lock);
+        ask_about_others(&journal.config, &edited)?;
+        agreed = edited;
     }
 }
 
@@ -187,15 +199,11 @@ fn somebody_new(machine: &Machine, journal: &Journal) -> bool {
     })
 }
 
-/// Shows what somebody else has made of a file since, and asks before it gives way.
-fn ask_about_others(journal: &Journal) -> Result<(), Failure> {
-    let edited = journal.edited();
-    if edited.is_empty() {
-        return Ok(());
-    }
-    let secret = journal.config.parent().unwrap_or(Path::new(shared::paths::CONFIG_DIR));
+/// Shows what somebody else has made of files since, and asks before it gives way.
+fn ask_about_others(config: &Path, edited: &[Edited]) -> Result<(), Failure> {
+    let secret = config.parent().unwrap_or(Path::new(shared::paths::CONFIG_DIR));
     answer("Somebody else has changed these files since setup did:");
-    for Edited { path, ours, now } in &edited {
+    for Edited { path, ours, now } in edited {
         // Secrets of before, of setup and of now: too many to tell them from the rest.
         if path.starts_with(secret) {
             answer(&format!("\n{} (not shown: it may hold a secret)", path.display()));
