@@ -143,6 +143,28 @@ def test_a_setup_that_the_end_of_the_machine_cut_off_is_undone_at_boot(machine):
     machine.assert_untouched(machine.before)
 
 
+def test_a_boot_long_after_a_setup_was_cut_off_leaves_what_somebody_has_changed_since(machine):
+    machine.set_up("--confirm 5m")
+    reboot(machine)
+    machine.sandbox.run(EDIT)
+    theirs = machine.sandbox.read(NSSWITCH)
+    journal = json.loads(machine.sandbox.read(JOURNAL))
+    long_ago = {**journal, "phase": "applying", "wait": None, "begun": journal["begun"] - 90 * 86400}
+    machine.sandbox.write(JOURNAL, json.dumps(long_ago), 0o600)
+    done = machine.ctl("setup roll-back --at-boot", check=False)
+    assert done.returncode == 8 and NSSWITCH in done.stderr, done
+    assert machine.sandbox.read(NSSWITCH) == theirs and is_unfinished(machine)
+    assert not machine.sandbox.path(REPLACED).exists()
+    assert "more than a day ago" in machine.sandbox.log()
+    found = ask(machine.sandbox).checks["U4"]
+    assert found["state"] == "warning" and NSSWITCH in found["saw"], found
+    # What nobody has changed is as it was, and somebody who is there may have the rest.
+    assert not machine.sandbox.path(product.CONFIG).exists()
+    machine.ctl("setup roll-back --yes")
+    left = [line for line in machine.files() if "/var/lib/pam_oauth2_device" not in line]
+    assert left == [line for line in machine.before if "/var/lib/pam_oauth2_device" not in line]
+
+
 def test_the_next_setup_puts_a_forgotten_one_back_before_it_begins(machine):
     forgotten(machine)
     shown = machine.set_up("--dry-run", check=False)

@@ -17,6 +17,9 @@ pub(crate) enum Phase {
     Waiting,
 }
 
+/// After that long a file that somebody else has changed is theirs: a boot does not bring back what it was.
+const OLD: u64 = 24 * 60 * 60;
+
 /// How long a setup waits for its confirmation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Wait {
@@ -89,6 +92,15 @@ pub(crate) struct Edited {
     pub(crate) now: FileState,
 }
 
+/// What becomes of a file that somebody else has changed since setup did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// It is kept elsewhere, and what was there before setup comes back.
+    GiveWay,
+    /// It stays.
+    Stay,
+}
+
 /// What a roll back did.
 #[derive(Debug, Default)]
 pub(crate) struct PutBack {
@@ -96,6 +108,8 @@ pub(crate) struct PutBack {
     pub(crate) restored: Vec<PathBuf>,
     /// Those among them that somebody else had changed, and where their version is kept.
     pub(crate) kept: Vec<(PathBuf, PathBuf)>,
+    /// Files that stay as somebody else has changed them.
+    pub(crate) left: Vec<PathBuf>,
 }
 
 /// The journal.
@@ -103,6 +117,9 @@ pub(crate) struct PutBack {
 pub(crate) struct Journal {
     /// How far the setup is.
     pub(crate) phase: Phase,
+    /// When it began, in seconds since 1970; 0 in a journal of an earlier version.
+    #[serde(default)]
+    pub(crate) begun: u64,
     /// When it is rolled back unless it is confirmed.
     pub(crate) wait: Option<Wait>,
     /// The configuration that setup was told to write.
@@ -141,6 +158,7 @@ impl Journal {
         let absent = directories.iter().map(PathBuf::from).filter(|path| !path.exists());
         Ok(Self {
             phase: Phase::Applying,
+            begun: 0,
             wait: None,
             config: config.to_owned(),
             files: files.into_iter().map(entry).collect::<Result<_, Failure>>()?,
@@ -187,6 +205,12 @@ impl Journal {
         self.phase == Phase::Applying || self.wait.is_none_or(|wait| wait.left(now) == 0)
     }
 
+    /// Has nobody settled it for more than a day?
+    pub(crate) fn is_old(&self, now: u64) -> bool {
+        let end = self.wait.map_or(0, |wait| wait.until).max(self.begun);
+        now.saturating_sub(end) > OLD
+    }
+
     /// Files that somebody else has changed since setup did. What cannot be read is a roll back's to complain of.
     pub(crate) fn edited(&self) -> Vec<Edited> {
         let look = |entry: &Entry| match entry.look() {
@@ -199,9 +223,9 @@ impl Journal {
         self.files.iter().filter_map(look).collect()
     }
 
-    /// Puts every file back that setup changed; what somebody else made of it since is kept. Tries all of them, and fails with
-    /// the first failure. Files that go come first: on a full disk they make room for those that come back.
-    pub(crate) fn put_back(&self, now: u64) -> Result<PutBack, Failure> {
+    /// Puts every file back that setup changed; what `others` made of it since is kept, or stays. Tries all of them, and fails
+    /// with the first failure. Files that go come first: on a full disk they make room for those that come back.
+    pub(crate) fn put_back(&self, now: u64, others: Others) -> Result<PutBack, Failure> {
         let mut done = PutBack::default();
         for entry in &self.files {
             remove_left_over(&entry.path);
@@ -209,7 +233,7 @@ impl Journal {
         let mut failure = None;
         for go in [true, false] {
             for entry in self.files.iter().rev().filter(|entry| (entry.before == FileState::Absent) == go) {
-                match put_one_back(entry, now, &mut done) {
+                match put_one_back(entry, now, others, &mut done) {
                     Ok(()) => {}
                     // A directory that is gone with the file in it.
                     Err(_) if go && !entry.path.exists() => {}
@@ -228,10 +252,14 @@ impl Journal {
     }
 }
 
-fn put_one_back(entry: &Entry, now: u64, done: &mut PutBack) -> Result<(), Failure> {
+fn put_one_back(entry: &Entry, now: u64, others: Others, done: &mut PutBack) -> Result<(), Failure> {
     match entry.look()? {
         Found::Settled => return Ok(()),
         Found::Ours => {}
+        Found::Others(_) if others == Others::Stay => {
+            done.left.push(entry.path.clone());
+            return Ok(());
+        }
         Found::Others(FileState::Absent) => {}
         // Kept before it goes: where that fails, it does not go.
         Found::Others(theirs) => {
@@ -260,4 +288,46 @@ fn remove_left_over(path: &Path) {
 
 fn place() -> PathBuf {
     Path::new(UNDO).join("setup.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn journal(begun: u64, wait: Option<Wait>) -> Journal {
+        let config = Path::new("/etc/config.json");
+        Journal { begun, wait, ..Journal::of(config, [], [], &[], &[]).unwrap() }
+    }
+
+    #[test]
+    fn a_journal_is_old_a_day_after_the_last_moment_at_which_somebody_waited_for_it() {
+        assert!(!journal(1000, None).is_old(1000 + OLD));
+        assert!(journal(1000, None).is_old(1001 + OLD));
+        let wait = Some(Wait::from(1000, 600));
+        assert!(!journal(1000, wait).is_old(1600 + OLD));
+        assert!(journal(1000, wait).is_old(1601 + OLD));
+        assert!(!journal(1000, None).is_old(5), "a clock that is behind makes nothing old");
+    }
+
+    #[test]
+    fn a_file_that_somebody_has_changed_stays_or_gives_way_as_it_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("nsswitch.conf");
+        let state = |text: &str| FileState::Absent.with_bytes(text.as_bytes(), 0o644);
+        std::fs::write(&path, "before").unwrap();
+        let change = Change { path: path.clone(), before: read(&path).unwrap(), after: state("ours") };
+        let journal = Journal::of(Path::new("/c"), [path.clone()], [&change], &[], &[]).unwrap();
+        std::fs::write(&path, "theirs").unwrap();
+        let done = journal.put_back(7, Others::Stay).unwrap();
+        assert_eq!((done.left, done.restored), (vec![path.clone()], vec![]));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "theirs");
+        put(&path, &change.after).unwrap();
+        let done = journal.put_back(7, Others::Stay).unwrap();
+        assert_eq!(
+            (done.left, done.restored),
+            (vec![], vec![path.clone()]),
+            "what is ours goes all the same"
+        );
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "before");
+    }
 }

@@ -123,16 +123,29 @@ pub(super) fn setup(facts: &Facts<'_>) -> Verdict {
     Ok(match Journal::find() {
         Ok(None) => replaced(),
         Ok(Some(journal)) if journal.phase == Phase::Applying => {
-            Finding::warning("a setup was interrupted, or is running now", half, roll_back)
+            let saw = format!("a setup was interrupted, or is running now{}", edited(&journal));
+            Finding::warning(saw, half, roll_back)
         }
         Ok(Some(journal)) if journal.is_over(now) => Finding::warning(
-            "a setup was not confirmed, its time is over, and nothing has put it back",
+            format!(
+                "a setup was not confirmed, its time is over, and nothing has put it back{}",
+                edited(&journal)
+            ),
             "The machine is as that setup made it; no other setup, enable or disable begins before it is settled.",
             format!("{roll_back} # or oauth2ctl setup confirm"),
         ),
         Ok(Some(journal)) => waiting(journal.wait.map_or(0, |wait| wait.left(now)), roll_back),
         Err(error) => Finding::warning(error.to_string(), half, roll_back),
     })
+}
+
+/// What somebody else has changed since; a boot leaves that as it is when setup is long past.
+fn edited(journal: &Journal) -> String {
+    let files: Vec<_> = journal.edited().iter().map(|file| file.path.display().to_string()).collect();
+    if files.is_empty() {
+        return String::new();
+    }
+    format!("; since then somebody else has changed {}", files.join(", "))
 }
 
 fn waiting(left: u64, roll_back: &str) -> Finding {

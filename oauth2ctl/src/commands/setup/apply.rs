@@ -2,7 +2,7 @@
 
 use super::super::{enable, nsswitch, sshd, stack};
 use super::plan::Plan;
-use super::roll_back::{self, Reload};
+use super::roll_back::{self, Occasion};
 use super::schedule::schedule;
 use crate::failure::Failure;
 use crate::output::{changed, complain, field, has_changed, say, set_changed};
@@ -36,7 +36,8 @@ pub(super) fn run(machine: &Machine, plan: &Plan, confirm: Option<Duration>) -> 
     }
     let mut journal =
         Journal::of(&machine.config, files(machine, plan), plan.changes(), &open(plan), &DIRECTORIES)?;
-    journal.wait = confirm.map(|time| Wait::from(SystemClock::new().unix_seconds(), time.as_secs()));
+    journal.begun = SystemClock::new().unix_seconds();
+    journal.wait = confirm.map(|time| Wait::from(journal.begun, time.as_secs()));
     if journal.had_store {
         journal.people = roll_back::people(&Store::open(&machine.places)?)?;
     }
@@ -55,7 +56,7 @@ pub(super) fn run(machine: &Machine, plan: &Plan, confirm: Option<Duration>) -> 
     });
     if let Err(failure) = made {
         complain("a change failed: everything is put back");
-        if roll_back::take_back(&journal, Reload::AndWait)? {
+        if roll_back::take_back(&journal, Occasion::AnyTime)? {
             // It is as it was when this command began to change it.
             set_changed(changed_before);
         }

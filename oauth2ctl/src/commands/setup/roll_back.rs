@@ -4,7 +4,7 @@ use super::super::sshd;
 use super::schedule::{schedule, unschedule};
 use crate::failure::Failure;
 use crate::output::{answer, changed, confirm, field, say, warn};
-use crate::system::journal::{Edited, Journal, Phase, PutBack, Wait};
+use crate::system::journal::{Edited, Journal, Others, Phase, PutBack, Wait};
 use crate::system::{Change, replaced};
 use pam_oauth2::login::Machine;
 use rustix::fs::FlockOperation;
@@ -119,7 +119,7 @@ fn by_hand(ends: impl Fn(&Journal) -> Result<bool, Failure>) -> Result<bool, Fai
         let edited = journal.edited();
         if edited.iter().all(|file| agreed.contains(file)) {
             unschedule();
-            return take_back(&journal, Reload::AndWait).map(|_| true);
+            return take_back(&journal, Occasion::AnyTime).map(|_| true);
         }
         drop(lock);
         ask_about_others(&journal.config, &edited)?;
@@ -163,7 +163,7 @@ pub(super) fn when_unconfirmed() -> Result<(), Failure> {
         clock.sleep(TICK);
     }
     let _lock = lock()?;
-    Journal::find()?.map_or(Ok(()), |journal| settle(&journal, Reload::AndWait))
+    Journal::find()?.map_or(Ok(()), |journal| settle(&journal, Occasion::AnyTime))
 }
 
 /// At boot, before anybody can sign in: what was there to bring the roll back is gone.
@@ -173,8 +173,7 @@ pub(super) fn at_boot() -> Result<(), Failure> {
     let now = SystemClock::new().unix_seconds();
     let left = journal.wait.map_or(0, |wait| wait.left(now));
     if journal.is_over(now) {
-        // Systemd waits for this command before it starts sshd, and must not be waited for.
-        return settle(&journal, Reload::Only);
+        return settle(&journal, Occasion::Boot);
     }
     drop(lock);
     schedule(&journal.config, Duration::from_secs(left))?;
@@ -183,12 +182,12 @@ pub(super) fn at_boot() -> Result<(), Failure> {
 }
 
 /// The end of an unconfirmed setup, and of one that was cut off. Nobody is there to ask.
-fn settle(journal: &Journal, reload: Reload) -> Result<(), Failure> {
+fn settle(journal: &Journal, occasion: Occasion) -> Result<(), Failure> {
     let machine = Machine::this(journal.config.clone());
     if journal.phase == Phase::Waiting && somebody_new(&machine, journal) {
         return keep(&machine, "a new login");
     }
-    take_back(journal, reload).map(drop)
+    take_back(journal, occasion).map(drop)
 }
 
 /// Has anybody signed in whom the machine had not confirmed that day, when it was set up?
@@ -220,27 +219,35 @@ fn ask_about_others(config: &Path, edited: &[Edited]) -> Result<(), Failure> {
     ))
 }
 
-/// What becomes of the answer of systemd to a reload of sshd.
+/// When a setup is taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reload {
-    /// It is waited for.
-    AndWait,
-    /// It is not.
-    Only,
+pub(super) enum Occasion {
+    AnyTime,
+    /// Systemd waits for this command before it starts sshd, and must not be waited for. Nobody knows how long the machine has
+    /// gone on since: what somebody else has changed stays then, if setup is long past.
+    Boot,
 }
 
 /// Puts everything back, and forgets the journal only when all of it is done. `false`: a store stays that setup made.
-pub(super) fn take_back(journal: &Journal, reload: Reload) -> Result<bool, Failure> {
+pub(super) fn take_back(journal: &Journal, occasion: Occasion) -> Result<bool, Failure> {
     crate::interrupts::hold();
     let machine = Machine::this(journal.config.clone());
-    let PutBack { restored, kept } =
-        journal.put_back(SystemClock::new().unix_seconds()).map_err(|failure| {
-            Failure::Other(format!(
-                "not everything could be put back ({failure}): mend that, and run oauth2ctl setup roll-back"
-            ))
-        })?;
+    let now = SystemClock::new().unix_seconds();
+    let others =
+        if occasion == Occasion::Boot && journal.is_old(now) { Others::Stay } else { Others::GiveWay };
+    let PutBack { restored, kept, left } = journal.put_back(now, others).map_err(|failure| {
+        Failure::Other(format!(
+            "not everything could be put back ({failure}): mend that, and run oauth2ctl setup roll-back"
+        ))
+    })?;
     restored.iter().for_each(|path| say(&format!("{}: as it was", path.display())));
     kept.iter().for_each(|(path, kept)| tell_kept(path, kept));
+    if !left.is_empty() {
+        if !restored.is_empty() {
+            changed("setup rolled back in part");
+        }
+        return Err(stays(&left));
+    }
     let whole = if journal.had_store {
         serve_again(&machine);
         true
@@ -255,9 +262,21 @@ pub(super) fn take_back(journal: &Journal, reload: Reload) -> Result<bool, Failu
     }
     Journal::remove()?;
     journal.remove_directories();
-    sshd::reload(reload == Reload::AndWait);
+    sshd::reload(occasion == Occasion::AnyTime);
     say("everything is as it was before setup");
     Ok(whole)
+}
+
+/// Somebody has gone on with these files since: the journal stays for whoever decides about them.
+fn stays(left: &[PathBuf]) -> Failure {
+    let left: Vec<_> = left.iter().map(|path| path.display().to_string()).collect();
+    let text = format!(
+        "a setup was cut off, or not confirmed, more than a day ago, and somebody else has changed {} since: left as it is \
+         (oauth2ctl setup roll-back shows what it was, and asks)",
+        left.join(", ")
+    );
+    log::error!("{text}");
+    Failure::Conflict(text)
 }
 
 /// On the terminal, and in the system log: nobody may be looking.
