@@ -101,6 +101,16 @@ def test_after_a_reboot_a_setup_gets_the_rest_of_its_time(machine):
     machine.assert_untouched(machine.before)
 
 
+def test_a_boot_at_which_the_rest_of_the_time_cannot_be_arranged_rolls_back_at_once(machine):
+    machine.set_up("--confirm 5m")
+    reboot(machine)
+    # As if systemd ran, which nobody can ask here.
+    machine.sandbox.run("mkdir -p /run/systemd/system")
+    boot(machine)
+    machine.assert_untouched(machine.before)
+    assert "cannot be scheduled" in machine.sandbox.log()
+
+
 def test_after_a_reboot_with_a_clock_years_behind_nobody_waits_for_years(machine):
     machine.set_up("--confirm 10s")
     reboot(machine)

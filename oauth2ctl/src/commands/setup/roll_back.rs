@@ -168,15 +168,20 @@ pub(super) fn when_unconfirmed() -> Result<(), Failure> {
 
 /// At boot, before anybody can sign in: what was there to bring the roll back is gone.
 pub(super) fn at_boot() -> Result<(), Failure> {
-    let lock = lock()?;
+    let held = lock()?;
     let Some(journal) = Journal::find()? else { return Ok(()) };
     let now = SystemClock::new().unix_seconds();
     let left = journal.wait.map_or(0, |wait| wait.left(now));
     if journal.is_over(now) {
         return settle(&journal, Occasion::Boot);
     }
-    drop(lock);
-    schedule(&journal.config, Duration::from_secs(left))?;
+    drop(held);
+    if let Err(failure) = schedule(&journal.config, Duration::from_secs(left)) {
+        log::error!("{failure}: the setup that waits for its confirmation is rolled back now");
+        // Nothing else would bring it: too early is better than never.
+        let _lock = lock()?;
+        return Journal::find()?.map_or(Ok(()), |journal| settle(&journal, Occasion::Boot));
+    }
     say(&format!("a setup waits for its confirmation, and is rolled back in {left} s"));
     Ok(())
 }
