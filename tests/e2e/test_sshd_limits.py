@@ -1,6 +1,7 @@
 """sshd's limits on people who are still signing in: what setup proposes, and whom sshd drops with and without it."""
 
 import json
+import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from rig.setup import ANSWERS, SetupMachine
 
 # What the rig sets for its own tests is sshd's own again.
 DISTRIBUTION = {"LoginGraceTime": None, "MaxStartups": None, "PerSourcePenalties": None}
+REPLACED = "/var/lib/pam_oauth2_device/private/undo/replaced"
 DROP_IN = "/etc/ssh/sshd_config.d/20-oauth2.conf"
 DOZEN = [f"person{number:02}" for number in range(12)]
 
@@ -122,6 +124,51 @@ def test_a_proposal_that_was_declined_is_not_made_again(machine):
     assert machine.set_up_json("--sshd-limits yes")["changed"] is True
     assert effective(machine, "MaxStartups") == "100:30:200"
     assert machine.set_up_json()["changed"] is False
+
+
+@pytest.mark.parametrize("answer", ["yes", "no"])
+def test_what_somebody_writes_into_our_drop_in_stays_until_it_goes_and_is_kept_then(machine, answer):
+    machine.set_up(f"--sshd-limits {answer}")
+    ours = machine.sandbox.read(DROP_IN)
+    edited = re.sub("(?m)^MaxStartups .*", "MaxStartups 500:30:600", ours)
+    edited = edited.replace("\n", "\n# Ask the network team first.\n", 1) + "    X11Forwarding no\n"
+    machine.sandbox.write(DROP_IN, edited, 0o644)
+    for command in ("publish", "enable sshd", "publish"):
+        machine.ctl(command)
+        assert machine.sandbox.read(DROP_IN) == edited, command
+    # The group of the people is ours, also there.
+    config = json.loads(machine.sandbox.read(product.CONFIG))
+    machine.sandbox.write(product.CONFIG, json.dumps({**config, "people_group": "folk"}), 0o600)
+    machine.ctl("publish")
+    renamed = re.sub(r"(?m)^Match Group .*", "Match Group folk", edited)
+    assert renamed != edited and machine.sandbox.read(DROP_IN) == renamed
+    assert not machine.sandbox.path(REPLACED).exists()
+    done = machine.ctl("disable sshd")
+    assert not machine.sandbox.path(DROP_IN).exists()
+    kept = machine.sandbox.output(f"ls {REPLACED}/*")
+    assert kept in done.stderr and machine.sandbox.read(kept) == renamed
+
+
+def test_a_single_value_that_somebody_changed_in_our_drop_in_is_kept_when_it_goes(machine):
+    machine.set_up()
+    theirs = machine.sandbox.read(DROP_IN).replace("MaxStartups 100:30:200", "MaxStartups 500:30:600")
+    machine.sandbox.write(DROP_IN, theirs, 0o644)
+    machine.set_up()
+    assert "MaxStartups 100:30:200" in machine.sandbox.read(DROP_IN)
+    assert machine.sandbox.read(machine.sandbox.output(f"ls {REPLACED}/*")) == theirs
+    # What stood there before ours is not ours.
+    machine.ctl("disable sshd")
+    assert not machine.sandbox.path(DROP_IN).exists()
+
+
+def test_what_had_the_name_of_our_drop_in_comes_back_also_after_an_edit(machine):
+    machine.sandbox.run("mkdir -p /etc/ssh/sshd_config.d")
+    machine.sandbox.write(DROP_IN, "# before\n", 0o644)
+    machine.set_up()
+    machine.sandbox.run(f"echo '    X11Forwarding no' >> {DROP_IN}")
+    machine.ctl("publish")
+    machine.ctl("disable sshd")
+    assert machine.sandbox.read(DROP_IN) == "# before\n"
 
 
 def test_what_somebody_has_set_stays_and_is_named_with_its_line(machine):

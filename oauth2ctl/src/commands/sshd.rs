@@ -4,7 +4,7 @@
 use super::sshd_limits as limits;
 use crate::failure::Failure;
 use crate::output::{say, warn};
-use crate::system::undo::{self, Undone};
+use crate::system::undo;
 use crate::system::{self, Change, FileState, replaced};
 use pam_oauth2::Commands;
 use pam_oauth2::home::RunCommand;
@@ -16,7 +16,7 @@ use std::process::Command;
 const PART: &str = "sshd";
 
 pub(super) const INCLUDE: &str = "Include /etc/ssh/sshd_config.d/*.conf";
-/// The first line of our drop-in.
+/// The first line that we write.
 const HEAD: &str = "# Written by oauth2ctl enable sshd, removed by oauth2ctl disable sshd.";
 pub(super) const DROP_IN: &str = "/etc/ssh/sshd_config.d/20-oauth2.conf";
 pub(super) const CONFIG: &str = "/etc/ssh/sshd_config";
@@ -85,27 +85,60 @@ pub(super) fn include() -> Result<Change, Failure> {
     Ok(Change { path: path.to_owned(), before, after })
 }
 
-/// The change that makes our drop-in what it is to be. Without `limits` those that stand in it stay.
+/// The change that makes our drop-in what it is to be. Without `limits` nothing but our own block changes in it.
 pub(super) fn drop_in(people_group: &str, limits: Option<&str>) -> Result<Change, Failure> {
-    let now = system::read(Path::new(DROP_IN))?.text();
-    let limits = limits.map_or_else(|| limits_of(&now), str::to_owned);
-    let text = format!("{HEAD}\n{limits}Match Group {people_group}\n{KEYBOARD}\n");
+    let now = system::read(Path::new(DROP_IN))?;
+    let text = now.text();
+    let whole = |limits: &str| format!("{HEAD}\n{limits}{}", block(people_group));
+    let text = match limits {
+        Some(limits) => whole(limits),
+        None if !is_ours(&now) => whole(""),
+        None => for_group(&text, people_group).unwrap_or_else(|| whole(&general_lines(&text))),
+    };
     Change::to_text(DROP_IN, &text, 0o644)
 }
 
-/// What stands in a drop-in of ours before its Match block.
-fn limits_of(text: &str) -> String {
-    let mut lines = text.lines();
-    if lines.next() != Some(HEAD) {
-        return String::new();
-    }
-    lines.take_while(|line| limits::is_ours(line)).map(|line| format!("{line}\n")).collect()
+/// The block that turns keyboard-interactive on for our people.
+fn block(people_group: &str) -> String {
+    format!("Match Group {people_group}\n{KEYBOARD}\n")
 }
 
-/// Is every line of a drop-in of ours? Another line is somebody else's.
-fn is_all_ours(text: &str) -> bool {
-    let is_match = |line: &str| line.starts_with("Match Group ");
-    text.lines().all(|line| line == HEAD || line == KEYBOARD || is_match(line) || limits::is_ours(line))
+/// Did we write this file? Somebody else may have gone on with it.
+fn is_ours(drop_in: &FileState) -> bool {
+    drop_in.text().lines().any(|line| line == HEAD)
+}
+
+/// The drop-in with our block for this group, all else as it is; `None` where nobody can tell which block is ours.
+fn for_group(text: &str, people_group: &str) -> Option<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let ours = |pair: &[&str]| matches!(pair, [first, KEYBOARD] if first.starts_with("Match Group "));
+    let at = lines.windows(2).position(ours)?;
+    let wanted = format!("Match Group {people_group}");
+    let line = |(number, line)| if number == at { wanted.as_str() } else { line };
+    Some(lines.iter().copied().enumerate().map(line).fold(String::new(), |text, line| text + line + "\n"))
+}
+
+/// What stands before the first Match block, our own lines aside.
+fn general_lines(text: &str) -> String {
+    let is_match =
+        |line: &str| line.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("match"));
+    let lines = text.lines().take_while(|line| !is_match(line));
+    lines.filter(|line| ![HEAD, KEYBOARD].contains(line)).map(|line| format!("{line}\n")).collect()
+}
+
+/// The lines of somebody else. `written` is what we wrote last, where that is known: a line that only looks like one of ours may
+/// be an administrator's value.
+fn others(text: &str, written: Option<&FileState>) -> Vec<String> {
+    let written = written.map(FileState::text).unwrap_or_default();
+    let known = |line: &str| [HEAD, KEYBOARD, ""].contains(&line) || written.lines().any(|ours| ours == line);
+    text.lines().filter(|line| !known(line)).map(str::to_owned).collect()
+}
+
+/// Keeps a drop-in whose lines of somebody else do not stay.
+fn keep_theirs(drop_in: &FileState) -> Result<(), Failure> {
+    let kept = replaced::keep(Path::new(DROP_IN), drop_in, SystemClock::new().unix_seconds())?;
+    warn(&format!("{DROP_IN} held lines of somebody else: it is kept as {}", kept.display()));
+    Ok(())
 }
 
 /// Were sshd's limits left alone by the wish of somebody?
@@ -118,19 +151,45 @@ pub(super) fn write_drop_in(change: &Change) -> Result<bool, Failure> {
     if change.is_nothing() {
         return Ok(false);
     }
-    undo::keep(PART, std::slice::from_ref(change))?;
+    let record = undo::record(PART);
+    let recorded = system::read(&record)?;
+    let written = undo::kept(PART, &change.path)?.map(|(_, written)| written);
+    let theirs = match is_ours(&change.before) {
+        true => others(&change.before.text(), written.as_ref()),
+        false => Vec::new(),
+    };
+    let after = change.after.text();
+    let (stay, go): (Vec<String>, Vec<String>) =
+        theirs.into_iter().partition(|line| after.lines().any(|kept| kept == line));
+    if !go.is_empty() {
+        keep_theirs(&change.before)?;
+    }
+    // Where lines of somebody else stay in it, the record goes on saying which are ours.
+    if stay.is_empty() {
+        undo::keep_but_for_ours(PART, std::slice::from_ref(change), is_ours)?;
+    }
     change.make()?;
     if let Err(failure) = check() {
-        undo::put_back(PART)?;
+        system::put(&change.path, &change.before)?;
+        system::put(&record, &recorded)?;
         return Err(failure);
     }
     say(&format!("{DROP_IN}: written; make sshd read it with: systemctl reload ssh"));
     Ok(true)
 }
 
-/// Brings a drop-in of ours in line with the configuration; there may be none.
+/// Brings a drop-in of ours in line with the configuration; there may be none, or one that somebody else has made theirs.
 pub(super) fn refresh_drop_in(people_group: &str) -> Result<(), Failure> {
-    if Path::new(DROP_IN).exists() { write_drop_in(&drop_in(people_group, None)?).map(drop) } else { Ok(()) }
+    let now = system::read(Path::new(DROP_IN))?;
+    if is_ours(&now) && for_group(&now.text(), people_group).is_some() {
+        return write_drop_in(&drop_in(people_group, None)?).map(drop);
+    }
+    if now != FileState::Absent && !now.text().contains(&format!("Match Group {people_group}")) {
+        warn(&format!(
+            "{DROP_IN} was edited, and stays as it is: it has no \"Match Group {people_group}\" (oauth2ctl enable sshd writes that)"
+        ));
+    }
+    Ok(())
 }
 
 /// Removes the drop-in, or puts back what had its name before; `false` if there was none.
@@ -141,17 +200,17 @@ pub(super) fn remove_drop_in() -> Result<bool, Failure> {
         undo::forget(PART)?;
         return Ok(false);
     }
-    if undo::put_back(PART)? == Undone::Not {
-        if !now.text().starts_with(HEAD) {
-            warn(&format!("{DROP_IN} is not ours any more, and stays as it is"));
-            return Ok(false);
-        }
-        if !is_all_ours(&now.text()) {
-            let kept = replaced::keep(path, &now, SystemClock::new().unix_seconds())?;
-            warn(&format!("{DROP_IN} held lines of somebody else: it is kept as {}", kept.display()));
-        }
-        system::put(path, &FileState::Absent)?;
+    let (before, written) = undo::kept(PART, path)?.unzip();
+    if !is_ours(&now) {
+        undo::forget(PART)?;
+        warn(&format!("{DROP_IN} is not ours any more, and stays as it is"));
+        return Ok(false);
     }
+    if !others(&now.text(), written.as_ref()).is_empty() {
+        keep_theirs(&now)?;
+    }
+    system::put(path, &before.filter(|before| !is_ours(before)).unwrap_or(FileState::Absent))?;
+    undo::forget(PART)?;
     say(&format!("{DROP_IN}: removed; make sshd forget it with: systemctl reload ssh"));
     Ok(true)
 }
@@ -178,5 +237,41 @@ pub(super) fn reload(wait: bool) {
         say(
             "no systemd runs here: make sshd read its configuration again, for example with: kill -HUP its process",
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(text: &str) -> FileState {
+        FileState::Absent.with_bytes(text.as_bytes(), 0o644)
+    }
+
+    fn written() -> String {
+        format!("{HEAD}\nMaxStartups 100:30:200\n{}", block("people"))
+    }
+
+    #[test]
+    fn our_block_follows_the_group_and_nothing_else_moves() {
+        let edited = written().replace(
+            "MaxStartups 100:30:200",
+            "# by hand\nMaxStartups 500:30:600\nMatch Group staff\nMatch all",
+        );
+        let renamed = for_group(&edited, "folk").unwrap();
+        assert_eq!(renamed, edited.replace("Match Group people", "Match Group folk"));
+        let no_block = edited.replace(KEYBOARD, "    X11Forwarding no");
+        assert_eq!(for_group(&no_block, "folk"), None);
+        assert_eq!(general_lines(&no_block), "# by hand\nMaxStartups 500:30:600\n");
+    }
+
+    #[test]
+    fn a_value_of_somebody_else_is_not_taken_for_ours() {
+        let ours = state(&written());
+        assert!(others(&written(), Some(&ours)).is_empty());
+        let edited = written().replace("100:30:200", "500:30:600");
+        assert_eq!(others(&edited, Some(&ours)), ["MaxStartups 500:30:600"]);
+        assert!(is_ours(&state(&format!("# a word before\n{edited}"))));
+        assert!(!is_ours(&state("MaxStartups 500:30:600\n")));
     }
 }

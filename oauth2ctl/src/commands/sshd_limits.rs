@@ -147,13 +147,6 @@ pub(super) fn are_declined(drop_in: &str) -> bool {
     drop_in.lines().any(|line| line == DECLINED)
 }
 
-/// Is a line of a drop-in one of ours?
-pub(super) fn is_ours(line: &str) -> bool {
-    let keyword = line.split_whitespace().next().unwrap_or_default();
-    [HEAD, DECLINED].contains(&line)
-        || ["LoginGraceTime", "MaxStartups", "PerSourceMaxStartups", "PerSourcePenalties"].contains(&keyword)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,9 +213,5 @@ mod tests {
     fn what_was_declined_is_remembered() {
         let proposal = proposal(DEFAULTS, "", 120);
         assert!(are_declined(&proposal.text(false)) && !are_declined(&proposal.text(true)));
-        for accepted in [true, false] {
-            assert!(proposal.text(accepted).lines().all(is_ours));
-        }
-        assert!(!is_ours("PermitRootLogin yes"));
     }
 }

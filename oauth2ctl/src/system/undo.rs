@@ -30,13 +30,24 @@ pub(crate) fn record(part: &str) -> PathBuf {
 /// Keeps what stands there now, before the change is made. What was kept by an earlier `enable` is the older truth only as
 /// long as the file is still as that one left it.
 pub(crate) fn keep(part: &str, changes: &[Change]) -> Result<(), Failure> {
+    keep_but_for_ours(part, changes, |_| false)
+}
+
+/// The same for files that are ours as a whole: one of ours, whoever edited it, is not what stood there before.
+pub(crate) fn keep_but_for_ours(
+    part: &str,
+    changes: &[Change],
+    is_ours: impl Fn(&FileState) -> bool,
+) -> Result<(), Failure> {
     make_undo_directory()?;
     let earlier = load(part)?;
     let kept: Vec<Kept> = changes
         .iter()
         .map(|change| {
-            let old = earlier.iter().find(|old| old.path == change.path && old.after == change.before);
-            let before = old.map_or(&change.before, |old| &old.before).clone();
+            let is_older = |old: &&Kept| old.after == change.before || is_ours(&change.before);
+            let old = earlier.iter().filter(|old| old.path == change.path).find(is_older);
+            let before = old.map_or(&change.before, |old| &old.before);
+            let before = if is_ours(before) { FileState::Absent } else { before.clone() };
             Kept { path: change.path.clone(), before, after: change.after.clone() }
         })
         .collect();
@@ -68,6 +79,11 @@ pub(crate) fn planned(part: &str) -> Result<Option<Vec<Change>>, Failure> {
         changes.push(Change { path: file.path, before: now, after: file.before });
     }
     Ok(if changes.is_empty() { None } else { Some(changes) })
+}
+
+/// What stood at a path before, and what an `enable` made of it.
+pub(crate) fn kept(part: &str, path: &Path) -> Result<Option<(FileState, FileState)>, Failure> {
+    Ok(load(part)?.into_iter().find(|file| file.path == path).map(|file| (file.before, file.after)))
 }
 
 /// Forgets what was kept.
