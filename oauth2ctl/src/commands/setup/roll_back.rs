@@ -345,8 +345,9 @@ fn remove_store(machine: &Machine) -> Result<bool, Failure> {
         PathBuf::from(name)
     };
     // What SQLite and a publication leave beside their files when they are killed.
-    let (journal, half) = (beside(&places.store, "-journal"), beside(&places.nss_db, ".new"));
-    for file in [&places.nss_db, &half, &places.lock, &places.store, &journal] {
+    let journal = beside(&places.store, "-journal");
+    let [half, packed] = [".new", ".new.packed"].map(|ending| beside(&places.nss_db, ending));
+    for file in [&places.nss_db, &half, &packed, &places.lock, &places.store, &journal] {
         match std::fs::remove_file(file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Failure::Other(format!("{}: {error}", file.display())));
