@@ -72,24 +72,21 @@ fn shut_out(settings: &Settings, lines: &Lines, config: &Config, name: &str) -> 
     if let Some(patterns) = listed("allowgroups") {
         let mut groups = std::iter::once(people).chain(config.group_names());
         if !groups.any(|group| matches_any(&patterns, group)) {
-            let line = lines.all("AllowGroups").next();
+            let line = of_list(lines, "AllowGroups", &patterns);
             return Some(Finding::fault(
                 format!("AllowGroups {patterns}{}", place(line)),
                 "sshd lets nobody of the provider in: their group is not in the list.",
-                in_line(line, &format!("s/^[[:space:]]*AllowGroups[[:space:]=].*[^[:space:]]/& {people}/I")),
+                let_in(line, people),
             ));
         }
     }
     if let Some(patterns) = listed("denygroups").filter(|patterns| matches_any(patterns, people)) {
-        let line = lines.all("DenyGroups").find(|line| matches_any(&line.value, people));
-        let is_named = line.is_some_and(|line| line.value.split_whitespace().any(|word| word == people));
+        let denies = |line: &&Line| matches_any(&line.value, people);
+        let line = lines.general("DenyGroups").find(denies).or_else(|| lines.all("DenyGroups").find(denies));
         return Some(Finding::fault(
             format!("DenyGroups {patterns}{}", place(line)),
             "sshd lets nobody of the provider in.",
-            match is_named {
-                true => in_line(line, &format!("s/^\\([[:space:]]*DenyGroups.*\\)[[:space:]]{people}/\\1/I")),
-                false => edit(line, &format!("{people} must not match")),
-            },
+            no_longer_deny(line, people),
         ));
     }
     let patterns = listed("allowusers").filter(|patterns| !matches_any(patterns, name))?;
@@ -108,13 +105,46 @@ fn shut_out(settings: &Settings, lines: &Lines, config: &Config, name: &str) -> 
     ))
 }
 
-/// The command that edits one line where it stands.
-fn in_line(line: Option<&Line>, change: &str) -> String {
+/// For sed: the words of a list, up to a comment behind them.
+const WORDS: &str = "\\([[:space:]=]\\+[^#[:space:]][^[:space:]]*\\)\\+";
+
+/// The line that a list in effect comes from: one that holds for everybody, unless that one does not count.
+fn of_list<'l>(lines: &'l Lines, keyword: &'l str, patterns: &str) -> Option<&'l Line> {
+    let is_part = |line: &&Line| {
+        line.value.split_whitespace().all(|word| patterns.split_whitespace().any(|other| other == word))
+    };
+    lines.general(keyword).find(is_part).or_else(|| lines.all(keyword).find(is_part))
+}
+
+/// Our people's group in a line of AllowGroups.
+fn let_in(line: Option<&Line>, people: &str) -> String {
+    in_line(line, &format!("s/^[[:space:]]*AllowGroups{WORDS}/& {people}/I"), &format!("add {people}"))
+}
+
+/// Our people's group out of a line of DenyGroups.
+fn no_longer_deny(line: Option<&Line>, people: &str) -> String {
+    if !line.is_some_and(|line| line.value.split_whitespace().any(|word| word == people)) {
+        return edit(line, &format!("{people} must not match"));
+    }
+    // sshd does not start with an empty list.
+    let change = match line.is_some_and(|line| line.value == people) {
+        true => "d".to_owned(),
+        false => {
+            format!(
+                "s/^\\([[:space:]]*DenyGroups\\({WORDS}\\)\\?\\)[[:space:]=]\\+{people}\\([[:space:]]\\|$\\)/\\1 /I"
+            )
+        }
+    };
+    in_line(line, &change, &format!("take {people} out"))
+}
+
+/// The command that edits one line where it stands. One in a Match block is somebody's intention: in words only.
+fn in_line(line: Option<&Line>, change: &str, how: &str) -> String {
     match line {
-        Some(line) => {
+        Some(line) if !line.in_match => {
             format!("sed -i '{}{change}' {} && {RELOAD}", line.number, quoted(&line.file.to_string_lossy()))
         }
-        None => edit(None, change),
+        line => edit(line, how),
     }
 }
 
@@ -140,6 +170,49 @@ mod tests {
         assert_eq!(denied.remedy, "oauth2ctl user lock mallory@example.com");
         for line in ["# - : a@b : ALL", "- : @netgroup : ALL", "+ : root : LOCAL", ""] {
             assert!(access_line(line).is_none(), "{line}");
+        }
+    }
+
+    /// What the command of a remedy makes of sshd's configuration.
+    fn mended(text: &str, remedy: impl Fn(&Lines) -> String) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sshd_config");
+        std::fs::write(&path, text).unwrap();
+        let remedy = remedy(&Lines::of(&path));
+        let sed = remedy.split(" && ").next().filter(|first| first.starts_with("sed")).unwrap_or("true");
+        assert!(std::process::Command::new("sh").args(["-c", sed]).status().unwrap().success(), "{sed}");
+        std::fs::read_to_string(&path).unwrap()
+    }
+
+    #[test]
+    fn a_group_goes_into_the_list_that_counts_and_not_into_its_comment() {
+        let add = |lines: &Lines| let_in(of_list(lines, "AllowGroups", "sudo adm"), "people");
+        for (before, after) in [
+            ("AllowGroups sudo # of old\n", "AllowGroups sudo people # of old\n"),
+            ("allowgroups=sudo adm\n", "allowgroups=sudo adm people\n"),
+            ("  AllowGroups\tsudo  \n", "  AllowGroups\tsudo people  \n"),
+            (
+                "Match User x\nAllowGroups sudo\nMatch all\nAllowGroups adm\n",
+                "Match User x\nAllowGroups sudo\nMatch all\nAllowGroups adm people\n",
+            ),
+            // Somebody's intention: nothing to paste.
+            ("Match User x\nAllowGroups sudo\n", "Match User x\nAllowGroups sudo\n"),
+        ] {
+            assert_eq!(mended(before, add), after);
+        }
+    }
+
+    #[test]
+    fn a_group_goes_out_of_the_list_and_a_list_of_nobody_goes_as_a_whole() {
+        let out = |lines: &Lines| no_longer_deny(lines.all("DenyGroups").next(), "people");
+        for (before, after) in [
+            ("DenyGroups people\nUsePAM yes\n", "UsePAM yes\n"),
+            ("DenyGroups bad people # people\n", "DenyGroups bad # people\n"),
+            ("DenyGroups people bad\n", "DenyGroups bad\n"),
+            ("DenyGroups peoples people worse\n", "DenyGroups peoples worse\n"),
+            ("DenyGroups p*\n", "DenyGroups p*\n"),
+        ] {
+            assert_eq!(mended(before, out), after);
         }
     }
 
