@@ -100,6 +100,23 @@ def test_a_range_follows_its_person_to_a_new_name(machine):
     assert lines(machine)[-1] == ("ole", first)
 
 
+def test_whoever_has_taken_over_a_name_keeps_their_range_when_that_is_said_again(machine):
+    former = first_of(machine, "tom")
+    uid = str(machine.uid_of("tom"))
+    ask(machine, "user remove tom")
+    first = first_of(machine, "tim")
+    assert ask(machine, "user rename tim tom --reuse-name")["changed"]
+    theirs = lines(machine)
+    assert (uid, former) in theirs and ("tom", first) in theirs
+    assert not ask(machine, "user rename tim tom --reuse-name")["changed"]
+    assert lines(machine) == theirs
+    ask(machine, "user add tilo")
+    say(machine, "user rename tilo tom --reuse-name", 8)
+    assert lines(machine) == theirs, "nor by a command that is refused"
+    assert not ask(machine, "user add tom --reuse-name --subids")["changed"]
+    assert lines(machine) == theirs
+
+
 def test_a_lock_with_kill_ends_what_runs_under_subordinate_uids(machine):
     first, neighbour = first_of(machine, "pam"), first_of(machine, "pim")
     processes = [sleeper(machine, first), stubborn(machine, first + 65535), sleeper(machine, machine.uid_of("pam"))]

@@ -12,9 +12,10 @@ pub(super) fn run(machine: &Machine, old: &str, new: &str, reuse_name: bool) -> 
     let new = super::add::parse_name(&change.config, new)?;
     if change.store.person(&new)?.is_none() {
         check(&change, &old, &new)?;
-    }
-    if reuse_name {
-        super::add::retire_subordinate_ids_of_former(&change, &new)?;
+        // Of a name that is somebody's by now, the ranges are theirs: the tombstone of the former owner stays for ever.
+        if reuse_name {
+            super::add::retire_subordinate_ids_of_former(&change, &new)?;
+        }
     }
     if !change.make(|store, by| store.rename(&old, &new, reuse_name, by))? {
         // What an earlier run may not have come to.
