@@ -162,3 +162,23 @@ def test_a_number_that_is_somebody_elses_too_is_left_alone(machine):
     finally:
         for process in (*processes.values(), root):
             process.kill()
+
+
+def test_what_a_namesake_of_etc_passwd_has_under_the_name_is_left_alone(machine):
+    ask(machine, "user add udo")
+    theirs = sleeper(machine, machine.uid_of("udo"))
+    machine.sandbox.run("echo udo:x:1777:1777::/srv:/bin/sh >>/etc/passwd && oauth2ctl publish"
+                        " && for file in /etc/subuid /etc/subgid; do echo udo:700000:65536 >>$file; done"
+                        " && mkdir -p /var/lib/systemd/linger && touch /var/lib/systemd/linger/udo")
+    namesakes = [sleeper(machine, uid) for uid in (1777, 700000)]
+    try:
+        ended = ask(machine, "user lock udo --kill")["users"][0]["ended"]
+        assert (ended["processes"], ended["linger"]) == (1, False)
+        assert gone(theirs)
+        assert not ask(machine, "user sweep")["changed"]
+        assert [process.poll() for process in namesakes] == [None, None]
+        assert machine.sandbox.succeeds("test -e /var/lib/systemd/linger/udo")
+    finally:
+        for process in (*namesakes, theirs):
+            process.kill()
+        machine.sandbox.run("sed -i /^udo:/d /etc/passwd && oauth2ctl publish; rm -f /var/lib/systemd/linger/udo")

@@ -56,7 +56,7 @@ pub(super) fn end(machine: &Machine, person: &Person) -> (sessions::Ended, Resul
         Ok(local) => local,
         Err(error) => return (sessions::Ended::default(), Err(error.into())),
     };
-    let (ended, mut outcome) = sessions::end(&Owner::new(name, person.account.uid), &local);
+    let (ended, mut outcome) = sessions::end(&Owner::new(name, person.account.uid, &local), &local);
     if ended.is_something() {
         changed(&format!(
             "user ended user={name} uid={} processes={} linger={} at_jobs={}",

@@ -6,6 +6,7 @@ use super::{Change, archive, existing, lock, lock_many, subids};
 use crate::failure::Failure;
 use crate::output::{changed, confirm, field, say};
 use pam_oauth2::login::Machine;
+use shared::etc::LocalNames;
 use shared::identity::account::Account;
 use shared::types::{LoginName, Uid};
 use std::path::{Path, PathBuf};
@@ -20,8 +21,8 @@ struct Leaving {
 }
 
 impl Leaving {
-    fn owner(&self) -> Owner<'_> {
-        Owner::new(self.name.as_str(), self.uid)
+    fn owner(&self, local: &LocalNames) -> Owner<'_> {
+        Owner::new(self.name.as_str(), self.uid, local)
     }
 }
 
@@ -81,7 +82,8 @@ fn leaving(change: &Change<'_>, name: &str) -> Result<Leaving, Failure> {
             let elsewhere = if person.existing {
                 Some(format!("the account of {name} was not made by this package"))
             } else {
-                existing::in_passwd(&change.machine.inputs()?, &Owner::new(name.as_str(), uid))
+                let inputs = change.machine.inputs()?;
+                existing::in_passwd(&inputs, &Owner::new(name.as_str(), uid, &inputs.local))
             };
             Ok(Leaving { name, uid, home, elsewhere })
         }
@@ -93,8 +95,8 @@ fn leaving(change: &Change<'_>, name: &str) -> Result<Leaving, Failure> {
                 say("what was not published before is published now");
             }
             let home = change.config.accounts.home.replace("{name}", name.as_str());
-            let owner = Owner::new(name.as_str(), removed.uid);
-            let elsewhere = existing::taken(&change.machine.inputs()?, &owner)?;
+            let inputs = change.machine.inputs()?;
+            let elsewhere = existing::taken(&inputs, &Owner::new(name.as_str(), removed.uid, &inputs.local))?;
             Ok(Leaving { name, uid: removed.uid, home, elsewhere })
         }
         Err(failure) => Err(failure),
@@ -127,7 +129,8 @@ fn put_away(machine: &Machine, leaving: &Leaving, directory: &Path) -> Result<Pa
 
 /// Ends what runs of somebody who has no row any more.
 fn end_former(machine: &Machine, leaving: &Leaving) -> Result<(), Failure> {
-    let (ended, outcome) = sessions::end(&leaving.owner(), &machine.local()?);
+    let local = machine.local()?;
+    let (ended, outcome) = sessions::end(&leaving.owner(&local), &local);
     if ended.is_something() {
         changed(&format!("user ended user={} uid={}", leaving.name, leaving.uid));
         lock_many::note_ended(machine, &leaving.name, &ended)?;
@@ -155,8 +158,9 @@ fn remove_row(machine: &Machine, name: &LoginName) -> Result<(), Failure> {
 }
 
 fn purge_all(machine: &Machine, leaving: &Leaving) -> Result<(), Failure> {
-    let owner = leaving.owner();
-    let left = Leftovers::find(&owner, &leaving.home, &machine.local()?)?;
+    let local = machine.local()?;
+    let owner = leaving.owner(&local);
+    let left = Leftovers::find(&owner, &leaving.home, &local)?;
     if !left.can_be_purged() {
         return Ok(());
     }
@@ -180,7 +184,8 @@ fn tell_what_is_left(machine: &Machine, leaving: &Leaving) -> Result<(), Failure
         field("left", Leftovers::default());
         return Ok(());
     }
-    let left = Leftovers::find(&leaving.owner(), &leaving.home, &machine.local()?)?;
+    let local = machine.local()?;
+    let left = Leftovers::find(&leaving.owner(&local), &leaving.home, &local)?;
     let lines = left.lines();
     if !lines.is_empty() {
         say("kept:");

@@ -66,11 +66,13 @@ pub(super) struct Owner<'a> {
 }
 
 impl<'a> Owner<'a> {
-    pub(super) fn new(name: &'a str, uid: Uid) -> Self {
-        Self { name, uid, by_name: true }
+    /// Of a namesake in /etc/passwd, who has another uid, is what carries the name: ranges, lingering, at jobs.
+    pub(super) fn new(name: &'a str, uid: Uid, local: &LocalNames) -> Self {
+        let by_name = local.user(name).is_none_or(|line| line.uid == uid.get());
+        Self { name, uid, by_name }
     }
 
-    /// Is this owner of a range of subordinate ids them? subuid(5) takes names and numbers.
+    /// Is this owner of a range of subordinate ids, or of an at job, them? subuid(5) and atq(1) have names and numbers.
     pub(super) fn owns(&self, owner: &str) -> bool {
         self.by_name && owner == self.name || owner == self.uid.to_string()
     }
@@ -189,8 +191,7 @@ pub(super) fn at_jobs() -> Result<Vec<(String, String)>, Failure> {
 
 /// at(1) names an owner whom nobody knows any more by the number.
 pub(super) fn at_jobs_of(owner: &Owner<'_>) -> Result<Vec<String>, Failure> {
-    let uid = owner.uid.to_string();
-    let theirs = at_jobs()?.into_iter().filter(|(_, who)| owner.by_name && who == owner.name || *who == uid);
+    let theirs = at_jobs()?.into_iter().filter(|(_, who)| owner.owns(who));
     Ok(theirs.map(|(job, _)| job).collect())
 }
 
@@ -219,10 +220,18 @@ mod tests {
     #[test]
     fn a_number_that_is_somebody_elses_in_etc_passwd_is_left_alone() {
         let local = LocalNames::parse(b"bob:x:5000:5000::/home/bob:/bin/sh\n", b"");
-        let owner = |name, uid| Owner::new(name, Uid::new(uid).unwrap());
+        let owner = |name, uid| Owner::new(name, Uid::new(uid).unwrap(), &local);
         assert!(check_owner(&owner("bob", 5000), &local).is_ok());
         assert!(check_owner(&owner("ann", 5001), &local).is_ok());
         assert!(check_owner(&owner("ann", 5000), &local).is_err());
+    }
+
+    #[test]
+    fn what_carries_the_name_alone_is_a_namesakes_of_etc_passwd() {
+        let local = LocalNames::parse(b"bob:x:1001:1001::/home/bob:/bin/sh\n", b"");
+        let owns = |name, uid, owner| Owner::new(name, Uid::new(uid).unwrap(), &local).owns(owner);
+        assert!(!owns("bob", 5000, "bob") && owns("bob", 5000, "5000"));
+        assert!(owns("bob", 1001, "bob") && owns("ann", 5001, "ann") && !owns("ann", 5001, "bob"));
     }
 
     #[test]

@@ -98,8 +98,8 @@ fn end_all(
     let mut ended = Vec::new();
     for person in over {
         let Over { name, uid, reason, .. } = person;
-        let has_jobs = waiting.contains(name) || waiting.contains(&uid.to_string());
-        let presumed = Owner::new(name, *uid);
+        let presumed = Owner::new(name, *uid, &inputs.local);
+        let has_jobs = waiting.iter().any(|owner| presumed.owns(owner));
         let mut theirs = ranges.iter().filter(|(owner, _)| presumed.owns(owner));
         let is_busy = busy.contains(&uid.get())
             || theirs.any(|(_, (first, last))| busy.range(first..=last).next().is_some());
@@ -136,7 +136,7 @@ fn end_all(
 
 /// Whose number it is, if it is nobody else's.
 fn owner<'a>(person: &'a Over, inputs: &Inputs, names: &BTreeSet<&str>) -> Result<Owner<'a>, Failure> {
-    let mut owner = Owner::new(&person.name, person.uid);
+    let mut owner = Owner::new(&person.name, person.uid, &inputs.local);
     if person.is_gone {
         if let Some(reason) = existing::uid_taken(inputs, &owner)? {
             return Err(Failure::Conflict(reason));
