@@ -162,7 +162,8 @@ pub(crate) struct Lock {
     /// End their sessions, processes, lingering and at jobs too
     ///
     /// Through systemd-logind where it runs; what is left has five seconds after SIGTERM. Only processes of exactly that uid, and
-    /// of the uids that /etc/subuid gives to them (containers of theirs). What is also somebody else's is left alone and named.
+    /// of the uids that /etc/subuid gives to them (containers of theirs). What is also somebody else's is left alone, with a
+    /// warning.
     #[arg(long)]
     pub(crate) kill: bool,
     /// Why, for the audit trail

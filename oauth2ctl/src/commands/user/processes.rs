@@ -31,8 +31,17 @@ pub(super) struct Numbers {
     subordinate: Vec<(u32, u32)>,
     /// Numbers within these that are also somebody else's: of /etc/passwd, or another owner's range.
     others: Vec<subids::Range>,
-    /// What was found out about subordinate numbers under which something runs: whose else they are.
-    known: RefCell<BTreeMap<u32, Option<String>>>,
+    /// What was found out about subordinate numbers under which something runs.
+    known: RefCell<BTreeMap<u32, Holder>>,
+}
+
+/// Who else has a subordinate number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Holder {
+    Nobody,
+    Somebody(String),
+    /// Whether anybody has it was not to be found out.
+    Unknown(String),
 }
 
 impl Numbers {
@@ -54,7 +63,7 @@ impl Numbers {
     }
 
     fn contains(&self, uid: u32) -> bool {
-        uid == self.uid.get() || self.is_subordinate(uid) && self.holder(uid).is_none()
+        uid == self.uid.get() || self.is_subordinate(uid) && self.holder(uid) == Holder::Nobody
     }
 
     fn is_subordinate(&self, uid: u32) -> bool {
@@ -62,33 +71,51 @@ impl Numbers {
         Uid::new(uid).is_ok() && self.subordinate.iter().any(|range| is_within(uid, *range))
     }
 
-    /// Who else has a subordinate number, if anybody.
-    fn holder(&self, uid: u32) -> Option<String> {
+    fn holder(&self, uid: u32) -> Holder {
         let mut known = self.known.borrow_mut();
         let holder = || {
-            let other =
-                self.others.iter().find(|(_, range)| is_within(uid, *range)).map(|(name, _)| name.clone());
-            other.or_else(|| match name_service::user_by_id(uid) {
-                Ok(user) => user.map(|user| user.name),
-                Err(error) => Some(format!("perhaps somebody ({error})")),
-            })
+            if let Some((name, _)) = self.others.iter().find(|(_, range)| is_within(uid, *range)) {
+                return Holder::Somebody(name.clone());
+            }
+            match name_service::user_by_id(uid) {
+                Ok(None) => Holder::Nobody,
+                Ok(Some(user)) => Holder::Somebody(user.name),
+                Err(error) => Holder::Unknown(error.to_string()),
+            }
         };
         known.entry(uid).or_insert_with(holder).clone()
     }
 
-    /// What was left alone under a subordinate number because it is somebody else's too.
-    pub(super) fn foreign(&self) -> Vec<Failure> {
+    /// What was left alone under subordinate numbers because it is somebody else's too: a sentence for each of these. It may go on
+    /// for ever, so that nothing waits for its end.
+    pub(super) fn foreign(&self) -> Vec<String> {
+        let mut foreign: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (uid, holder) in self.known.borrow().iter() {
+            if let Holder::Somebody(name) = holder {
+                foreign.entry(name.clone()).or_default().push(uid.to_string());
+            }
+        }
+        let sentence = |(name, uids): (String, Vec<String>)| {
+            format!(
+                "something runs under uid {}, which /etc/subuid gives to uid {}, but which is also {name}'s: it is left \
+                 alone, end by hand what is to end",
+                uids.join(", "),
+                self.uid
+            )
+        };
+        foreign.into_iter().map(sentence).collect()
+    }
+
+    /// What was left alone because nobody could say whose it is.
+    pub(super) fn unknown(&self) -> Vec<Failure> {
         let known = self.known.borrow();
-        let foreign = known.iter().filter_map(|(uid, holder)| Some((uid, holder.as_ref()?)));
-        foreign
-            .map(|(uid, holder)| {
-                Failure::Conflict(format!(
-                    "something runs under uid {uid}, which /etc/subuid gives to uid {}, but which is also {holder}'s: end by \
-                     hand what is to end",
-                    self.uid
-                ))
-            })
-            .collect()
+        let unknown = known.iter().filter_map(|(uid, holder)| match holder {
+            Holder::Unknown(error) => Some(Failure::Other(format!(
+                "whose uid {uid} is, under which something runs, is not known: {error}"
+            ))),
+            _ => None,
+        });
+        unknown.collect()
     }
 
     /// What runs under these numbers, with the number.
@@ -227,7 +254,8 @@ mod tests {
         assert_eq!(survivors, [true; 3]);
         let foreign = numbers.foreign();
         assert_eq!(foreign.len(), 2, "{foreign:?}");
-        assert!(foreign.iter().any(|failure| failure.to_string().contains("bob's")));
+        assert!(foreign.iter().any(|line| line.contains("uid 1754401,") && line.contains("bob's")));
+        assert!(numbers.unknown().is_empty());
     }
 
     #[test]

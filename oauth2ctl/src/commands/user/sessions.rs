@@ -4,6 +4,7 @@
 use super::processes::{self, Numbers};
 use crate::failure::Failure;
 use crate::image::is_image;
+use crate::output::warn;
 use pam_oauth2::Commands;
 use pam_oauth2::home::RunCommand;
 use pam_oauth2::name_service;
@@ -125,11 +126,12 @@ pub(super) fn end(owner: &Owner<'_>, local: &LocalNames) -> (Ended, Result<(), F
     }
     // What a job or a lingering service has started meanwhile.
     failures.extend(processes::end(owner.name, &numbers, &mut ended).err());
-    failures.extend(numbers.foreign());
+    numbers.foreign().iter().for_each(|line| warn(line));
+    failures.extend(numbers.unknown());
     (ended, all_or(failures))
 }
 
-/// One failure as it is, several in one.
+/// One failure as it is, several in one: a conflict where each of them is one.
 pub(super) fn all_or(mut failures: Vec<Failure>) -> Result<(), Failure> {
     match (failures.pop(), failures.is_empty()) {
         (None, _) => Ok(()),
@@ -138,7 +140,10 @@ pub(super) fn all_or(mut failures: Vec<Failure>) -> Result<(), Failure> {
             let mut sentences: Vec<String> = failures.iter().map(ToString::to_string).collect();
             sentences.push(last.to_string());
             sentences.dedup();
-            Err(Failure::Other(sentences.join("; ")))
+            let is_conflict =
+                failures.iter().chain([&last]).all(|failure| matches!(failure, Failure::Conflict(_)));
+            let kind = if is_conflict { Failure::Conflict } else { Failure::Other };
+            Err(kind(sentences.join("; ")))
         }
     }
 }
@@ -232,6 +237,17 @@ mod tests {
         let owns = |name, uid, owner| Owner::new(name, Uid::new(uid).unwrap(), &local).owns(owner);
         assert!(!owns("bob", 5000, "bob") && owns("bob", 5000, "5000"));
         assert!(owns("bob", 1001, "bob") && owns("ann", 5001, "ann") && !owns("ann", 5001, "bob"));
+    }
+
+    #[test]
+    fn several_conflicts_are_a_conflict_and_with_another_failure_they_are_a_failure() {
+        let conflict = |text: &str| Failure::Conflict(text.to_owned());
+        assert!(all_or(Vec::new()).is_ok());
+        assert!(
+            matches!(all_or(vec![conflict("a"), conflict("b")]), Err(Failure::Conflict(all)) if all == "a; b")
+        );
+        let mixed = all_or(vec![conflict("a"), Failure::Other("b".into())]);
+        assert!(matches!(mixed, Err(Failure::Other(all)) if all == "a; b"));
     }
 
     #[test]
