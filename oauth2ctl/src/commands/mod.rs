@@ -102,7 +102,8 @@ fn publish_now(machine: &Machine) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Publishes a change of a few people: among 100 000 in a fiftieth of the time that the whole file takes.
+/// Publishes a change of a few people: among 100 000 in a fiftieth of the time that the whole file takes, unless a name or a
+/// uid changes hands.
 fn publish_change(machine: &Machine) -> Result<(), Failure> {
     store_publish::publish(&machine.places, &|| machine.inputs(), Want::UpToDate, &SystemClock::new())?;
     Ok(())

@@ -2,8 +2,8 @@
 //! nobody by itself.
 
 use super::former::{former_name, name_of, tombstone};
-use super::people::{find, seconds};
-use super::roster::{By, RosterError, known, note, set};
+use super::people::{find, next_rebuild, seconds};
+use super::roster::{By, RosterError, known, note, set_as_of};
 use super::{Store, StoreError};
 use crate::types::{LoginName, Uid};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -33,7 +33,9 @@ impl Store {
         if let Some(tombstone) = tombstone(&transaction, new)?.filter(|_| !reuse_name) {
             return Err(RosterError::Removed { name: new.clone(), uid: tombstone.uid });
         }
-        let generation = set(&transaction, &person, "login_name = ?3", &[&new.as_str()])?;
+        // What is published has the person under the old name.
+        let generation = next_rebuild(&transaction)?;
+        set_as_of(&transaction, generation, &person, "login_name = ?3", &[&new.as_str()])?;
         transaction.execute("DELETE FROM former_name WHERE login_name = ?1", [new.as_str()])?;
         transaction.execute(
             "INSERT INTO former_name VALUES (?1, ?2, ?3, ?4)",

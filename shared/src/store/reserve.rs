@@ -3,7 +3,7 @@
 
 use super::Store;
 use super::former::tombstone;
-use super::people::{next_rebuild, seconds};
+use super::people::{next_generation, next_rebuild, seconds};
 use super::rename::free_name;
 use super::roster::{By, RosterError, free_subject, free_uid, identifier, note};
 use super::sign_in::{Change, GroupClaim};
@@ -75,8 +75,15 @@ impl Store {
         if let Some((issuer, subject)) = &subject {
             free_subject(&transaction, issuer, subject)?;
         }
-        transaction.execute("DELETE FROM former_name WHERE login_name = ?1", [name.as_str()])?;
-        insert(&transaction, wanted, subject.as_ref(), by)?;
+        let was_left =
+            transaction.execute("DELETE FROM former_name WHERE login_name = ?1", [name.as_str()])? > 0;
+        // What is published says that name or uid are a former person's: nothing in the store would take that out of it.
+        let generation = if removed.is_some() || was_left {
+            next_rebuild(&transaction)?
+        } else {
+            next_generation(&transaction)?
+        };
+        insert(&transaction, generation, wanted, subject.as_ref(), by)?;
         let returns = if removed.is_some() { " returns" } else { "" };
         let bound = subject.map_or("-".to_owned(), |(issuer, subject)| identifier(&issuer, &subject));
         note(&transaction, by, "reserved", name, &format!("uid={uid} subject={bound}{returns}"))?;
@@ -95,11 +102,11 @@ fn free_home(connection: &Connection, home: &str) -> Result<(), RosterError> {
 
 fn insert(
     connection: &Connection,
+    generation: i64,
     wanted: &Reservation<'_>,
     subject: Option<&(Issuer, Subject)>,
     by: By<'_>,
 ) -> Result<(), RosterError> {
-    let generation = next_rebuild(connection)?;
     let account = wanted.account;
     connection.execute(
         "INSERT INTO identity(login_name, issuer, subject, uid, gid, gecos, home, shell, state, expires_day, adopt_home, \

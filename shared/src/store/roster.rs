@@ -1,8 +1,8 @@
 //! What an administrator changes about people: lock, unlock, expiry, binding, uid. Each change is one transaction with
-//! its line in the audit trail, and makes the next publication start anew: an administrator's changes are few.
+//! its line in the audit trail. The next publication patches the row in; where the uid changes, it starts anew.
 
 use super::former::{IdHolder, forget_former_uid, former_uid_owner, holder, retire_uid, shut_out};
-use super::people::{Person, RowState, event, find, next_rebuild, seconds};
+use super::people::{Person, RowState, event, find, next_generation, next_rebuild, seconds};
 use super::{Store, StoreError, schema};
 use crate::clock::Day;
 use crate::types::{Gid, Issuer, LoginName, Subject, Uid};
@@ -245,8 +245,10 @@ impl Store {
             forget_former_uid(&transaction, uid)?;
         }
         free_uid(&transaction, uid)?;
-        let generation =
-            set(&transaction, &person, "uid = ?3, gid = ?4", &[&uid.get(), &Gid::from(uid).get()])?;
+        // What is published has the person under the old uid.
+        let generation = next_rebuild(&transaction)?;
+        let values: [&dyn ToSql; 2] = [&uid.get(), &Gid::from(uid).get()];
+        set_as_of(&transaction, generation, &person, "uid = ?3, gid = ?4", &values)?;
         // Whoever was removed and let in again has no day, but a subject, and perhaps files.
         if has_signed_in || person.subject.is_some() {
             retire_uid(&transaction, (old, uid), name, (by.now, generation))?;
@@ -272,19 +274,30 @@ pub(super) fn known(connection: &Connection, name: &LoginName) -> Result<Person,
         .ok_or_else(|| RosterError::NotFound(name.clone()))
 }
 
-/// Changes a row: ?3 and what follows in `assignment` are `values`. Returns the generation of the change.
-pub(super) fn set(
+/// Changes a row, but neither name nor uid: ?3 and what follows in `assignment` are `values`.
+fn set(
     connection: &Connection,
     person: &Person,
     assignment: &str,
     values: &[&dyn ToSql],
-) -> Result<i64, RosterError> {
-    let generation = next_rebuild(connection)?;
+) -> Result<(), RosterError> {
+    let generation = next_generation(connection)?;
+    set_as_of(connection, generation, person, assignment, values)
+}
+
+/// As [`set`], with a generation that has been taken.
+pub(super) fn set_as_of(
+    connection: &Connection,
+    generation: i64,
+    person: &Person,
+    assignment: &str,
+    values: &[&dyn ToSql],
+) -> Result<(), RosterError> {
     let sql = format!("UPDATE identity SET generation = ?2, {assignment} WHERE id = ?1");
     let mut all: Vec<&dyn ToSql> = vec![&person.id, &generation];
     all.extend_from_slice(values);
     connection.execute(&sql, all.as_slice())?;
-    Ok(generation)
+    Ok(())
 }
 
 pub(super) fn note(

@@ -1,6 +1,6 @@
 //! What administrators change about people, down to what is published of it.
 
-use super::publish::Want;
+use super::publish::{Published, Want};
 use super::test_machine::{Machine, account, machine, name, staff};
 use super::*;
 use crate::clock::Day;
@@ -306,6 +306,31 @@ fn a_binding_is_changed_by_force_only_and_keeps_the_account() {
     assert!(matches!(m.bind("ann", "b", true), Ok(true)), "by force also a subject that was removed");
     m.sign_in("ann", 5000, "b", &[]).unwrap();
     assert_eq!(m.is_published_as_former("bob", 5001), (true, true));
+}
+
+#[test]
+fn what_changes_neither_name_nor_uid_is_patched_into_what_is_published() {
+    let m = machine("");
+    m.sign_in("ann", 5000, "a", &[]).unwrap();
+    m.publish(Want::UpToDate);
+    let (ann, bob) = (name("ann"), name("bob"));
+    let changes: [&dyn Fn() -> bool; 6] = [
+        &|| m.store().lock(&ann, BY).unwrap(),
+        &|| m.store().unlock(&ann, BY).unwrap(),
+        &|| m.store().set_expiry(&ann, Some(Day(21_000)), BY).unwrap(),
+        &|| m.bind("ann", "a2", true).unwrap(),
+        &|| m.reserve("bob", 5001, |_| ()).is_ok(),
+        &|| m.store().adopt_home(&bob, BY).unwrap(),
+    ];
+    for (step, change) in changes.iter().enumerate() {
+        assert!(change());
+        assert_eq!(m.publish(Want::UpToDate), Published::Patched, "{step}");
+    }
+    m.remove("bob");
+    assert_eq!(m.publish(Want::UpToDate), Published::Patched);
+    m.reserve("bob", 5001, |_| ()).unwrap();
+    assert_eq!(m.publish(Want::UpToDate), Published::Rebuilt, "bob is published as former");
+    assert_eq!(m.is_published_as_former("bob", 5001), (false, false));
 }
 
 #[test]
