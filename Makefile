@@ -3,6 +3,7 @@
 # make test    every tier of tests; what CI runs
 # make bench   name lookups beside sssd's and others', as a table; [USERS="10000 100000"] [ONLY="name-hit id"] [MODULE=file.so]
 # make sanitize the NSS module under sanitizers; needs a nightly compiler
+# make reproducible  builds the packages twice, in two directories, and compares the bytes
 # make install DESTDIR=...  install into DESTDIR
 
 CARGO ?= cargo
@@ -22,26 +23,31 @@ STACK ?= $(if $(wildcard /usr/bin/authselect),authselect,pam-configs)
 # A package build strips by itself, and keeps what it took away.
 STRIP ?= -s
 
-.PHONY: all build demo demo-shell test check unit sanitize setup bench install install-pam-configs install-authselect deb rpm rpm-archive rpm-sources clean
+.PHONY: all build demo demo-shell test check unit sanitize setup bench install install-pam-configs install-authselect deb reproducible rpm rpm-archive rpm-sources clean
 
 all: build
 
 # One package an invocation: built together, features would be united, and the NSS module would carry SQLite.
 # cargo leaves link-time optimisation out where a crate is also built as an rlib, so the NSS module, which every process
 # loads, is built as a cdylib alone, for size; the reader in `shared` for speed.
-# The builder's home directory has no business in it either: its length would even decide the module's.
-CARGO_HOME ?= $(HOME)/.cargo
 NSS_PROFILE = --config 'profile.release.lto="fat"' --config 'profile.release.opt-level="s"' \
-	--config 'profile.release.package.shared.opt-level=2' \
-	--config 'build.rustflags=["--remap-path-prefix=$(CARGO_HOME)=cargo"]'
+	--config 'profile.release.package.shared.opt-level=2'
+
+# Where it was built has no business in it: the same sources give the same bytes in every directory (make reproducible).
+CARGO_HOME ?= $(HOME)/.cargo
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+BUILT_IN = $(CURDIR)=. $(CARGO_TARGET_DIR)=./target $(CARGO_HOME)=cargo
+comma := ,
+empty :=
+MAPPED = --config 'build.rustflags=[$(subst $(empty) ,$(comma),$(BUILT_IN:%="--remap-path-prefix=%"))]'
 
 # For the C of the cryptography and of SQLite; the same in every build, so that a package build builds nothing twice.
-build: export CFLAGS := -O2 -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2
+build: export CFLAGS := -O2 -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 $(BUILT_IN:%=-ffile-prefix-map=%)
 build: export CXXFLAGS := $(CFLAGS)
 build:
-	$(CARGO) rustc --release --locked -p nss_oauth2 --crate-type cdylib $(NSS_PROFILE)
-	$(CARGO) build --release --locked -p pam_oauth2
-	$(CARGO) build --release --locked -p oauth2ctl
+	$(CARGO) rustc --release --locked -p nss_oauth2 --crate-type cdylib $(NSS_PROFILE) $(MAPPED)
+	$(CARGO) build --release --locked -p pam_oauth2 $(MAPPED)
+	$(CARGO) build --release --locked -p oauth2ctl $(MAPPED)
 
 setup:
 	tests/setup
@@ -98,6 +104,8 @@ install: install-$(STACK)
 	install -m 0644 examples/*.json $(DESTDIR)$(PREFIX)/share/doc/pam-oauth2/examples/
 	install -d $(DESTDIR)$(SYSCONFDIR)/fail2ban/filter.d
 	install -m 0644 pam_oauth2/fail2ban/pam-oauth2.conf $(DESTDIR)$(SYSCONFDIR)/fail2ban/filter.d/
+	install -d $(DESTDIR)$(SYSCONFDIR)/logrotate.d
+	install -m 0644 pam_oauth2/logrotate/pam-oauth2 $(DESTDIR)$(SYSCONFDIR)/logrotate.d/
 	install -m 0644 man/config.json.5 $(DESTDIR)$(PREFIX)/share/man/man5/pam_oauth2_device.json.5
 	install -m 0644 man/pam_oauth2_device.8 man/nss_oauth2.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	$(TARGET)/oauth2ctl --quiet man $(DESTDIR)$(PREFIX)/share/man/man8
@@ -157,6 +165,10 @@ rpm-sources: rpm-archive
 	tar --create --gzip --file=$(RPM_TREE)/pam-oauth2-$(RPM_VERSION)-vendor.tar.gz --sort=name --owner=0 --group=0 \
 		--numeric-owner --directory=$(RPM_TREE)/crates vendor
 	$(RPM_BUILD) -bs rpm/pam-oauth2.spec
+
+# Two builds of the packages in two directories give the same bytes. No part of `make test`: as long as two whole builds.
+reproducible:
+	tests/reproducible
 
 clean:
 	$(CARGO) clean

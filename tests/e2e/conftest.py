@@ -60,8 +60,9 @@ def pytest_sessionstart():
 
 
 def pytest_sessionfinish(session):
+    # Where workers share the tests, only who started them reports.
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if session.exitstatus == 0 and reporter.stats.get("skipped"):
+    if session.exitstatus == 0 and reporter and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     while Machine.alive:
         Machine.alive[-1].close()

@@ -1,5 +1,6 @@
 """The Debian packages: installed, upgraded, removed and purged, with people at work meanwhile."""
 
+import json
 import subprocess
 
 import pytest
@@ -27,6 +28,11 @@ def set_up(machine):
     """As an administrator would: configuration, store, proof."""
     product.configure(machine.sandbox, product.ID_TOKEN, machine.provider.ca)
     product.enable(machine.sandbox)
+
+
+def set_up_but_for_the_proof(machine):
+    product.configure(machine.sandbox, product.ID_TOKEN, machine.provider.ca)
+    machine.sandbox.run("oauth2ctl store migrate && oauth2ctl publish")
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +86,33 @@ def test_a_purge_leaves_etc_as_it_was_and_the_ids_in_a_backup(release):
         assert sandbox.succeeds(f"grep -aq {uid} {backup} || sqlite3 {backup} 'select uid from identity' | grep -q {uid}")
         assert sandbox.output(f"stat -c %a {backup}") == "600"
         assert local_people.broken_ways_in(machine) == {}
+
+
+def test_the_backup_of_a_purge_brings_back_numbers_and_who_was_removed(release):
+    with Machine(release, config=None, enabled=False, installed="packages") as machine:
+        sandbox = machine.sandbox
+        set_up(machine)
+        sandbox.run("oauth2ctl user add pia --uid 4001")
+        for name in ("ann", "rita"):
+            assert machine.person.first_login(name).status == 0
+        entry = machine.resolves("ann")
+        sandbox.run("oauth2ctl user remove rita")
+        apt(sandbox, "purge", *product.PACKAGES)
+        product.install_packages(sandbox)
+        set_up(machine)
+        assert machine.resolves("ann") is None
+        sandbox.run("oauth2ctl --yes ids import /var/backups/pam_oauth2.ids.json")
+        assert machine.resolves("ann") == entry and machine.uid_of("pia") == 4001
+        watch = machine.watch()
+        assert machine.person.try_everything("rita") == 255
+        watch.assert_no_network()
+        assert sandbox.run("oauth2ctl user add rosa --uid $(id -u rita)", check=False).returncode != 0
+        # Whose home it was is nothing that a map says: the administrator does.
+        assert machine.person.try_everything("ann") == 255
+        watch.wait_for("home_exists .*oauth2ctl user add ann --adopt-home")
+        sandbox.run("oauth2ctl user add ann --adopt-home")
+        ended = machine.person.first_login("ann", command="id -u; stat -c %u .")
+        assert ended.output.split() == [entry.split(":")[2]] * 2, ended.screen
 
 
 def test_removed_and_installed_again_everybody_has_their_uid(release):
@@ -156,17 +189,10 @@ def test_a_common_auth_edited_by_hand_is_left_alone():
         product.install_packages(machine.sandbox)
         assert machine.sandbox.read(path) == edited
         assert local_people.broken_ways_in(machine) == {}
-
-
-def test_in_a_container_the_name_service_package_is_enough(machine_with_packages):
-    machine = machine_with_packages
-    assert machine.person.first_login("dora").status == 0
-    with Machine("trixie", config=None, enabled=False, installed=False, provider=None) as container:
-        [nss] = [deb for deb in product.packages() if "libnss" in deb.name]
-        product.install_packages(container.sandbox, [nss])
-        subprocess.run(["cp", "-a", machine.sandbox.path(product.PUBLISHED),
-                        container.sandbox.path(product.PUBLISHED)], check=True)
-        assert container.resolves("dora") == machine.resolves("dora")
+        # The package says nothing, since nobody may be there to read it: doctor does.
+        set_up_but_for_the_proof(machine)
+        [check] = json.loads(machine.sandbox.run("oauth2ctl --json doctor --check P1", check=False).stdout)["checks"]
+        assert (check["id"], check["state"]) == ("P1", "fault"), check
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +215,41 @@ def test_a_removal_ends_the_sweeps_timer_and_a_purge_its_link():
         apt(machine.sandbox, "purge", "oauth2ctl")
         assert machine.sandbox.output("find /etc/systemd /var/lib/systemd -name '*oauth2*'") == ""
         assert machine.systemctl("--failed --no-legend") == ""
+
+
+@pytest.fixture(scope="module")
+def of_another_architecture():
+    """The same packages as another architecture of the same machine would have them: what is in them cannot run."""
+    made = []
+    for deb in (deb for deb in product.packages() if "lib" in deb.name):
+        tree = workspace() / f"{deb.name}.i386"
+        subprocess.run(["dpkg-deb", "-R", deb, tree], check=True)
+        (tree / "usr/lib/x86_64-linux-gnu").rename(tree / "usr/lib/i386-linux-gnu")
+        control = tree / "DEBIAN/control"
+        kept = [line for line in control.read_text().splitlines() if not line.startswith(("Depends:", "Pre-Depends:"))]
+        control.write_text("\n".join(kept).replace("Architecture: amd64", "Architecture: i386") + "\n")
+        name = workspace() / deb.name.replace("amd64", "i386")
+        subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, name], check=True, stdout=subprocess.PIPE)
+        made.append(name)
+    return made
+
+
+def test_the_last_architecture_to_go_takes_the_profile_along(of_another_architecture):
+    with Machine("bookworm", config=None, enabled=False, installed=False, provider=None) as machine:
+        sandbox = machine.sandbox
+        before = digests(sandbox, *KEPT)
+        product.install_packages(sandbox)
+        installed = digests(sandbox, *KEPT)
+        sandbox.run("dpkg --add-architecture i386")
+        product.install_packages(sandbox, of_another_architecture)
+        assert digests(sandbox, *KEPT) == installed != before
+        sandbox.run("dpkg --purge libpam-oauth2:i386 libnss-oauth2:i386")
+        assert digests(sandbox, *KEPT) == installed
+        product.install_packages(sandbox, of_another_architecture)
+        sandbox.run("dpkg --purge libpam-oauth2:amd64 libnss-oauth2:amd64")
+        assert digests(sandbox, *KEPT) == installed
+        sandbox.run("dpkg --purge libpam-oauth2:i386 libnss-oauth2:i386")
+        assert digests(sandbox, *KEPT) == before
 
 
 def test_lintian_has_nothing_to_say():

@@ -8,7 +8,7 @@ import re
 import pytest
 from crash import left_over, published_rows, store_rows
 
-from rig import product, texts
+from rig import local_people, product, texts
 from rig.machine import Machine
 
 STAFF = {"groups": ["3f1c-staff"]}
@@ -114,6 +114,10 @@ def test_a_login_that_would_take_a_group_away_is_refused(machine, stuck):
         refused(machine, "bob", gate=False)
         watch.one_verdict("error", "store")
     assert state(machine) == before
+
+
+def test_local_people_notice_nothing(machine, stuck):
+    assert local_people.broken_ways_in(machine) == {}
 
 
 def test_a_first_login_is_refused_with_its_reason_and_leaves_nothing_by_halves(machine, stuck):
