@@ -68,8 +68,8 @@ def strace(log, fault=None):
     return ["strace", *map(str, options)]
 
 
-def make_tools_killable(sandbox):
-    """From now on a fault of a tool that stands in FAULT_OF_A_TOOL kills it, and the program that has called it."""
+def bring_strace(sandbox):
+    """Puts strace and its libraries into a sandbox."""
     strace_itself = shutil.which("strace")
     libraries = subprocess.run(["ldd", strace_itself], stdout=subprocess.PIPE, text=True, check=True).stdout
     target = sandbox.path(_STRACE)
@@ -78,6 +78,11 @@ def make_tools_killable(sandbox):
         name = "ld.so" if Path(library).name.startswith("ld-linux") else Path(library).name
         shutil.copy(library, target / name)
     shutil.copy(strace_itself, target / "strace")
+
+
+def make_tools_killable(sandbox):
+    """From now on a fault of a tool that stands in FAULT_OF_A_TOOL kills it, and the program that has called it."""
+    bring_strace(sandbox)
     for tool in TOOLS:
         sandbox.run(["mv", f"/usr/sbin/{tool}", f"/usr/sbin/{tool}.itself"])
         text = _IN_PLACE_OF_A_TOOL.format(tool=tool, fault=FAULT_OF_A_TOOL, strace=_STRACE)
@@ -193,6 +198,22 @@ class Place(Sandbox):
         done = subprocess.run(
             [*strace(log, fault), *self.inside(*argv)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, env=_ENVIRONMENT, timeout=60)
+        return done.returncode, log
+
+    def traced_alone(self, argv, fault=None):
+        """The same of the program itself: what it starts is not traced, so that its calls take no number from the program's.
+
+        The sandbox must have strace.
+        """
+        calls = f"{_STRACE}/calls"
+        options = [option for option in strace(calls, fault)[1:] if option != "-f"]
+        within = [f"{_STRACE}/ld.so", "--library-path", _STRACE, f"{_STRACE}/strace", *options, "--"]
+        done = subprocess.run(
+            self.inside(*within, *argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, env=_ENVIRONMENT, timeout=60)
+        log = self.directory / "calls"
+        # Of one process strace does not write the number.
+        log.write_text(re.sub("(?m)^(?=.)", "1 ", self.path(calls).read_text(errors="replace")))
         return done.returncode, log
 
     def traced_terminal(self, argv, fault=None):

@@ -345,9 +345,11 @@ fn remove_store(machine: &Machine) -> Result<bool, Failure> {
         PathBuf::from(name)
     };
     // What SQLite and a publication leave beside their files when they are killed.
-    let journal = beside(&places.store, "-journal");
-    let [half, packed] = [".new", ".new.packed"].map(|ending| beside(&places.nss_db, ending));
-    for file in [&places.nss_db, &half, &packed, &places.lock, &places.store, &journal] {
+    let left = [".new", ".new-journal", ".new.packed", ".new.packed-journal"];
+    let mut files: Vec<PathBuf> = left.map(|ending| beside(&places.nss_db, ending)).into();
+    files.push(beside(&places.store, "-journal"));
+    files.extend([&places.nss_db, &places.lock, &places.store].map(|path| path.to_path_buf()));
+    for file in &files {
         match std::fs::remove_file(file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Failure::Other(format!("{}: {error}", file.display())));
