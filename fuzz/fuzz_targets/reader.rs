@@ -15,6 +15,7 @@ use std::mem::MaybeUninit;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(snapshot) = Snapshot::open(bytes) else { return };
+    let _ = snapshot.counted();
     for name in [&b"ann"[..], b"p0", b"p7", b"g0", b"nobody", b"idp-staff"] {
         look_up(&snapshot, name);
     }
