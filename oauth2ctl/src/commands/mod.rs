@@ -31,7 +31,7 @@ pub(crate) use doctor::Doctor;
 
 use crate::cli::{Cli, Command, Completion, Config, Disable, Enable, Login, Man};
 use crate::failure::Failure;
-use crate::output::changed;
+use crate::output::{changed, progress};
 use pam_oauth2::login::Machine;
 use shared::clock::{Clock, SystemClock};
 use shared::config::{ConfigError, Loaded, load_as_if};
@@ -98,6 +98,7 @@ fn load_with(machine: &Machine, file: &Path, text: &str) -> Result<Loaded, Confi
 
 /// Makes the whole file anew: what was wrong with the old one is gone then.
 fn publish_now(machine: &Machine) -> Result<(), Failure> {
+    progress("publishing …");
     store_publish::publish(&machine.places, &|| machine.inputs(), Want::Rebuild, &SystemClock::new())?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::{local_expiry, publish_now, sshd};
 use crate::failure::Failure;
-use crate::output::{changed, field, say, warn};
+use crate::output::{changed, field, progress, say, warn};
 use pam_oauth2::login::Machine;
 use shared::clock::{Clock, SystemClock};
 use shared::secure_file;
@@ -26,6 +26,7 @@ pub(super) fn run(machine: &Machine) -> Result<(), Failure> {
              gid of a privileged group"
         ));
     }
+    progress("comparing what is published with the store …");
     let differences = check::differences(&machine.places, &|| machine.inputs(), &clock)?;
     let parameters = parameter_file(machine);
     if differences.is_empty() {

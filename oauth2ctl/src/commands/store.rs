@@ -4,7 +4,7 @@ use super::{local_expiry, publish_now};
 use crate::cli::Store as Command;
 use crate::date;
 use crate::failure::Failure;
-use crate::output::{Color, actor, changed, colored, complain, confirm, field, say, table, warn};
+use crate::output::{Color, actor, changed, colored, complain, confirm, field, progress, say, table, warn};
 use pam_oauth2::login::Machine;
 use shared::clock::{Clock, SystemClock};
 use shared::store::restore::Candidate;
@@ -49,6 +49,7 @@ fn check(machine: &Machine) -> Result<(), Failure> {
     let faults = store.faults()?;
     drop(store);
     let clock = SystemClock::new();
+    progress("comparing what is published with the store …");
     let published = match check::differences(&machine.places, &|| machine.inputs(), &clock) {
         Ok(differences) => differences,
         Err(error) => vec![format!("not compared: {error}")],
@@ -85,6 +86,7 @@ fn backup(machine: &Machine, file: &Path) -> Result<(), Failure> {
         )));
     }
     let file = std::path::absolute(file).map_err(|error| Failure::Other(error.to_string()))?;
+    progress("copying the store …");
     Store::open(&machine.places)?.backup(&file)?;
     changed(&format!("store backed up file={}", file.display()));
     super::audit(machine, "store_backed_up", &file.display().to_string())?;

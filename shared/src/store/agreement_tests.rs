@@ -287,7 +287,7 @@ fn nobody_moves(before: &[Person], after: &[Person], step: &Step) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_store_and_the_published_database_always_agree(steps in history(), everybody in any::<bool>()) {

@@ -292,6 +292,7 @@ impl SnapshotFile {
         let packed = packed(path);
         let written = self.write_packed(&packed).and_then(|()| Ok(fs::rename(&packed, path)?));
         if written.is_err() {
+            let _ = fs::remove_file(with_suffix(&packed, "-journal"));
             let _ = fs::remove_file(packed);
         }
     }
@@ -306,7 +307,8 @@ impl SnapshotFile {
 
 /// Takes away what an interrupted publication has left, and makes room for this one.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
-    for path in [path, &packed(path)] {
+    // VACUUM INTO keeps a journal for its target.
+    for path in [path, &packed(path), &with_suffix(&packed(path), "-journal")] {
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -317,8 +319,12 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 
 /// Where a file is written anew into full pages.
 fn packed(path: &Path) -> PathBuf {
+    with_suffix(path, ".packed")
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".packed");
+    name.push(suffix);
     name.into()
 }
 

@@ -169,7 +169,8 @@ fn a_published_file_that_does_not_add_up_is_made_anew() {
 #[test]
 fn what_a_killed_publication_left_is_taken_away_by_the_next() {
     let m = machine("");
-    let left = ["new", "new.packed"].map(|end| m.places.nss_db.with_extension(format!("db.{end}")));
+    let left = ["new", "new.packed", "new.packed-journal"]
+        .map(|end| m.places.nss_db.with_extension(format!("db.{end}")));
     for (number, name) in [(1, "ann"), (2, "bob")] {
         left.iter().for_each(|path| std::fs::write(path, b"half").unwrap());
         m.sign_in(name, 5000 + number, name, &[]).unwrap();
