@@ -17,7 +17,8 @@ use std::time::Duration;
 /// once begun are brought to their end, also after Ctrl-C or a lost connection. A setup that was killed is undone by the
 /// next one, at the next boot, or by: oauth2ctl setup roll-back. The time of --confirm goes on over a reboot. What somebody
 /// else has made of a file since is shown and asked for by setup roll-back, and kept in
-/// /var/lib/pam_oauth2_device/private/undo/replaced by every roll back.
+/// /var/lib/pam_oauth2_device/private/undo/replaced by every roll back; more than a day later a boot leaves such a file alone,
+/// and doctor (U4) names it.
 ///
 /// Examples:
 ///   oauth2ctl setup entra --tenant example.onmicrosoft.com --client-id 11111111-2222-3333-4444-555555555555
