@@ -4,6 +4,7 @@
 /// Could this be part of a packed list: names without a character that would break a line of group(5) or a terminal,
 /// each ended by NUL? What else makes a login name matters where one is looked up, not in a list.
 #[must_use]
+#[inline(never)] // this crate is built for speed, its caller for size
 pub fn is_packed_names(chunk: &[u8]) -> bool {
     let (words, tail) = chunk.as_chunks();
     words.iter().chain(&filled_up(tail)).all(|word| !breaks_line(u64::from_le_bytes(*word)))

@@ -165,8 +165,7 @@ impl<'a> Contents<'a> {
     }
 
     fn write_people(&self, file: &SnapshotFile, after: i64) -> Result<(), WriteError> {
-        let sql = format!("SELECT {PERSON} WHERE generation > ?1 ORDER BY uid");
-        let mut statement = self.connection().prepare(&sql)?;
+        let mut statement = self.connection().prepare(&people_after())?;
         for person in statement.query_map([after], person_row)? {
             let person = person?.map_err(into_write)?;
             file.put_person(&self.published(&person)?)?;
@@ -302,6 +301,12 @@ impl<'a> Contents<'a> {
         }
         Ok(())
     }
+}
+
+/// The people of later generations than ?1. In no order: with one SQLite would walk through everybody by its index, and
+/// fetch each of them from another page.
+pub(super) fn people_after() -> String {
+    format!("SELECT {PERSON} WHERE generation > ?1")
 }
 
 /// (name, uid) of every row.

@@ -182,6 +182,15 @@ fn what_a_killed_publication_left_is_taken_away_by_the_next() {
 }
 
 #[test]
+fn a_publication_looks_for_what_has_changed_by_its_index() {
+    let m = machine("");
+    let store = m.store();
+    let sql = format!("EXPLAIN QUERY PLAN {}", super::contents::people_after());
+    let plan: String = store.connection.query_row(&sql, [0], |row| row.get(3)).unwrap();
+    assert!(plan.contains("USING INDEX identity_generation (generation>?)"), "{plan}");
+}
+
+#[test]
 fn a_file_made_anew_has_its_rows_in_order_and_its_pages_full() {
     let m = machine("");
     for number in 0..400 {
