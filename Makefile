@@ -27,7 +27,8 @@ STRIP ?= -s
 
 all: build
 
-# One package an invocation: built together, features would be united, and the NSS module would carry SQLite.
+# The NSS module by itself: built together, features would be united, and it would carry SQLite. The other two together: by
+# themselves they would ask for the log crate with other features, and each build of one would undo that of the other.
 # cargo leaves link-time optimisation out where a crate is also built as an rlib, so the NSS module, which every process
 # loads, is built as a cdylib alone, for size; the reader in `shared` for speed.
 NSS_PROFILE = --config 'profile.release.lto="fat"' --config 'profile.release.opt-level="s"' \
@@ -46,8 +47,7 @@ build: export CFLAGS := -O2 -fstack-protector-strong -fstack-clash-protection -D
 build: export CXXFLAGS := $(CFLAGS)
 build:
 	$(CARGO) rustc --release --locked -p nss_oauth2 --crate-type cdylib $(NSS_PROFILE) $(MAPPED)
-	$(CARGO) build --release --locked -p pam_oauth2 $(MAPPED)
-	$(CARGO) build --release --locked -p oauth2ctl $(MAPPED)
+	$(CARGO) build --release --locked -p pam_oauth2 -p oauth2ctl $(MAPPED)
 
 setup:
 	tests/setup

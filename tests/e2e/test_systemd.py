@@ -189,7 +189,7 @@ def test_the_sweeps_hardening_lets_it_shut_local_accounts_that_useradd_made():
         machine.sandbox.run(f"echo 'uwe:x:{uid}:{uid}::/home/uwe:/bin/bash' >>/etc/passwd"
                             f" && echo 'uwe:x:{uid}:' >>/etc/group && echo 'uwe:!:20000:0:99999:7:::' >>/etc/shadow")
         machine.systemctl(f"start {SWEEP}")
-        assert machine.sandbox.output("getent shadow uwe") == "uwe:!:20000:0:99999:7::1:"
+        assert machine.sandbox.output("getent shadow uwe") == "uwe:!:20000:0:99999:7::37:"
         assert warnings(machine) == ""
 
 
