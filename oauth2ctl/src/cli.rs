@@ -101,8 +101,9 @@ pub(crate) enum Command {
     /// that mends it. Nothing is changed, but for two rows that prove the account stacks (P2) and are gone afterwards; a
     /// device code is asked for that nobody will approve (O4).
     ///
-    /// C configuration, P PAM, S sshd, N names and ids, M SELinux and AppArmor, O the provider, H homes, B break-glass, U
-    /// upgrades and disk, X other identity software. A check that needs another one which failed is not asked.
+    /// C configuration, P PAM, S sshd, N names and ids, M SELinux, AppArmor and FIPS mode, O the provider, H homes, B
+    /// break-glass, U upgrades and disk, X other identity software. A check that needs another one which failed is not
+    /// asked.
     ///
     /// Exit code: 0 all is well, 3 warnings or a check that could not be asked, 1 faults, 5 no configuration and no fault.
     ///

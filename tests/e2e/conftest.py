@@ -1,7 +1,5 @@
 """Fixtures, and the sandbox's log in every failure report."""
 
-import signal
-
 import pytest
 
 from rig import namespaces
@@ -53,8 +51,6 @@ def pytest_runtest_makereport():
 
 
 def pytest_sessionstart():
-    # A run in the background may have it ignored, and so would everything that is started here.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Before any thread is started: a mount namespace belongs to the thread that made it.
     namespaces.workspace()
 

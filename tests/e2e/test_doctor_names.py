@@ -129,6 +129,17 @@ def test_m2_apparmor_needs_the_rule_for_the_published_database(machine):
         run("rm -r /sys/module /etc/apparmor.d")
 
 
+def test_m3_fips_mode_is_a_warning(machine):
+    run = machine.sandbox.run
+    assert _found(machine, "M3")[0] == "not_applicable"
+    run("mount -t tmpfs sys /proc/sys && mkdir /proc/sys/crypto && echo 1 >/proc/sys/crypto/fips_enabled")
+    try:
+        state, remedy = _found(machine, "M3")
+        assert state == "warning" and remedy.startswith("oauth2ctl disable pam")
+    finally:
+        run("umount /proc/sys")
+
+
 def _found(machine, check):
     found = ask(machine.sandbox, "--check", check).checks[check]
     return found["state"], found["remedy"]

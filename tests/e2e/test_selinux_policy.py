@@ -11,7 +11,7 @@ from rig.namespaces import workspace
 
 SOURCE = product.REPOSITORY / "rpm/selinux"
 HEADERS = "/usr/share/selinux/devel/Makefile"
-TYPES = {"/etc": "pam_oauth2_conf_t", "/var/lib": "pam_oauth2_var_t", "/run": "pam_oauth2_run_t"}
+TYPES = {"/etc": "pam_oauth2_conf_t", "/var/lib": "pam_oauth2_var_t", "/run": "pam_oauth2_run_t", "/var/log": "pam_oauth2_log_t"}
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from .machine import Machine
 ID_KEY = f"{product.CONFIG_DIR}/id.key"
 CONFIG = {**product.ID_TOKEN, "id_key_file": ID_KEY, "http_timeout": 2}
 
-# What doctor says on a healthy machine of the rig besides "ok": there is no secret but the key, no SELinux, no AppArmor.
-QUIET = {"M1": "not_applicable", "M2": "not_applicable"}
+# What doctor says on a healthy machine of the rig besides "ok": there is no secret but the key, no SELinux, no AppArmor, no FIPS mode.
+QUIET = {"M1": "not_applicable", "M2": "not_applicable", "M3": "not_applicable"}
 
 
 def healthy(release="bookworm", config=CONFIG, people=True, **options):

@@ -56,7 +56,7 @@ const fn check(id: &'static str, title: &'static str, run: fn(&Facts<'_>) -> Ver
 }
 
 /// Every check, in the order of the report.
-const CHECKS: [Check; 39] = [
+const CHECKS: [Check; 40] = [
     check("C1", "configuration", config::parses),
     check("C2", "owners and modes", config::modes),
     check("C3", "keys of the configuration", config::keys),
@@ -82,6 +82,7 @@ const CHECKS: [Check; 39] = [
     check("N5", "ids", ids::ids),
     check("M1", "SELinux", security::selinux),
     check("M2", "AppArmor", security::apparmor),
+    check("M3", "FIPS mode", security::fips),
     check("O1", "provider: network", provider::network),
     check("O2", "provider: TLS", provider::tls),
     check("O3", "provider: discovery", provider::discovery),

@@ -1,4 +1,4 @@
-//! M: mandatory access control.
+//! M: mandatory access control, and the kernel's FIPS mode.
 
 use super::facts::Facts;
 use super::fix::Fix;
@@ -10,6 +10,7 @@ const ENFORCE: &str = "/sys/fs/selinux/enforce";
 const MODULE: &str = "pam_oauth2";
 const APPARMOR: &str = "/sys/module/apparmor/parameters/enabled";
 const ABSTRACTIONS: &str = "/etc/apparmor.d/abstractions";
+const FIPS: &str = "/proc/sys/crypto/fips_enabled";
 
 /// What a program prints; `None` where it is not there or fails.
 fn output(program: &str, arguments: &[&str]) -> Option<String> {
@@ -96,5 +97,17 @@ pub(super) fn apparmor(facts: &Facts<'_>) -> Verdict {
         format!("no file of {ABSTRACTIONS}/nameservice.d names {database}"),
         "Programs with an AppArmor profile cannot resolve anybody of ours.",
         "apt-get install --reinstall libnss-oauth2",
+    ))
+}
+
+/// M3: our cryptography is not what FIPS mode promises.
+pub(super) fn fips(_: &Facts<'_>) -> Verdict {
+    if !std::fs::read_to_string(FIPS).is_ok_and(|text| text.trim() == "1") {
+        return Err(Finding::not_applicable("FIPS mode is not on"));
+    }
+    Ok(Finding::warning(
+        "the kernel is in FIPS mode",
+        "Sign-ins use a cryptographic library that is not a validated module and does not follow FIPS mode.",
+        "oauth2ctl disable pam, where your rules do not allow that",
     ))
 }
