@@ -1,6 +1,8 @@
 """What ends a setup half-way, or leaves it unconfirmed, leaves the machine as it was."""
 
 import json
+import os
+import signal
 import subprocess
 import time
 
@@ -88,7 +90,8 @@ def test_the_roll_back_comes_after_the_terminal_is_gone(machine):
         ["/bin/bash", "-c", f"oauth2ctl {ANSWERS} --non-interactive --confirm 4s; sleep 60"],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     wait_until(lambda: journal_is_there(machine) and "waiting" in machine.sandbox.read(JOURNAL), "setup", 30)
-    subprocess.run(["kill", "-KILL", f"-{process.pid}"], check=True)
+    # Not kill(1): that of procps 4.0.2 takes the first digit of "-12345" for the whole number, and -1 is everybody.
+    os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     wait_until(lambda: not journal_is_there(machine), "the roll back", timeout=30)
     wait_until(lambda: not waiting(machine), "the process to end")
