@@ -9,7 +9,19 @@ fn main() -> io::Result<()> {
     println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libnss_oauth2.so.2");
     // Never unmapped: a host may dlclose while one of its threads is inside. All symbols are bound at load time.
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete,-z,relro,-z,now");
+    map_in_two_pieces()?;
     link_libgcc_statically()
+}
+
+/// The loader maps each segment by itself, which is most of what loading a module costs. GNU ld makes two: what is read
+/// and run, and what is written once. lld keeps what RELRO protects in a segment of its own, and pads it.
+fn map_in_two_pieces() -> io::Result<()> {
+    let manifest = env::var_os("CARGO_MANIFEST_DIR").ok_or(io::ErrorKind::NotFound)?;
+    let script = PathBuf::from(manifest).join("lookup.ld");
+    println!("cargo::rerun-if-changed=lookup.ld");
+    println!("cargo::rustc-cdylib-link-arg=-fuse-ld=bfd");
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-z,noseparate-code,-T,{}", script.display());
+    Ok(())
 }
 
 /// Rust asks for `-lgcc_s`, the unwinder as a shared library, which costs every process that loads the module some

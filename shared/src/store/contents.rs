@@ -8,7 +8,7 @@ use super::local_groups::LocalGroups;
 use super::people::{PERSON, Person, RowState, groups_of, person_row};
 use super::publish::{Base, Inputs, PublishError, Published};
 use super::snapshot_file::{HeaderRow, PublishedPerson, SnapshotFile, WriteError, remove};
-use super::{Store, StoreError, parameters};
+use super::{Store, StoreError, large_pieces, parameters};
 use crate::config::Provisioning;
 use crate::snapshot::State;
 use crate::types::Gid;
@@ -85,7 +85,7 @@ impl<'a> Contents<'a> {
     /// `false` when the patched copy does not add up to the store.
     fn patch(&self, nss_db: &Path, base: &Base, row: &HeaderRow) -> Result<bool, WriteError> {
         remove(&self.beside)?;
-        std::fs::copy(nss_db, &self.beside)?;
+        large_pieces::copy(nss_db, &self.beside)?;
         let file = SnapshotFile::open_copy(&self.beside, base.hash_key, base.rows)?;
         self.write_tombstones(&file, base.generation)?;
         self.write_people(&file, base.generation)?;

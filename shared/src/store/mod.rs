@@ -9,6 +9,7 @@ mod events;
 mod former;
 pub mod ids;
 mod import;
+mod large_pieces;
 mod local_groups;
 pub mod parameters;
 mod people;

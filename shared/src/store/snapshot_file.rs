@@ -1,5 +1,6 @@
 //! Writing the published database (`snapshot/schema.sql`) through the SQLite library, always under a temporary name.
 
+use super::large_pieces;
 use crate::snapshot::{self, Header, State};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use std::cell::Cell;
@@ -285,12 +286,18 @@ impl SnapshotFile {
         Ok(())
     }
 
-    /// Puts the rows into full pages, in the order of their keys: names come by their hashes, so that a third of each page is
-    /// empty and neighbours are far from each other. Every later publication copies this file, and every lookup reads it.
-    /// A file that cannot be packed, on a disk that has no room for two, is as right as it is: a lock must not wait for room.
+    /// Puts the rows into full pages, in the order of their keys, and the pages into large pieces: names come by their
+    /// hashes, so that a third of each page is empty and neighbours are far from each other. Every later publication copies
+    /// this file, and every lookup reads it. A file that cannot be packed, on a disk that has no room, is as right as it
+    /// is: a lock must not wait for room.
     fn pack(&self, path: &Path) {
         let packed = packed(path);
-        let written = self.write_packed(&packed).and_then(|()| Ok(fs::rename(&packed, path)?));
+        // What is at `path` is complete after each step.
+        let written = self
+            .write_packed(&packed)
+            .and_then(|()| Ok(fs::rename(&packed, path)?))
+            .and_then(|()| Ok(large_pieces::copy(path, &packed)?))
+            .and_then(|()| Ok(fs::rename(&packed, path)?));
         if written.is_err() {
             let _ = fs::remove_file(with_suffix(&packed, "-journal"));
             let _ = fs::remove_file(packed);

@@ -22,9 +22,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Milliseconds between two looks at the path.
 const INTERVAL: u32 = 1000;
 
-/// Publications that one query follows before it settles for what it has read.
-const ROUNDS: usize = 8;
-
 /// The newest published database at a path. Made for a static: what it maps stays mapped until it is replaced.
 pub struct SharedSnapshot {
     path: &'static str,
@@ -48,6 +45,15 @@ enum Held<'s> {
     Kept(Pin<'s, Published>),
     /// No slot was free, or another thread was faster with its own.
     Once(Published),
+}
+
+/// How old the comparison with the path is.
+#[derive(Clone, Copy)]
+enum Age {
+    /// Of this very question: nothing is newer that was there when it was asked.
+    Now,
+    /// Of an earlier one, at most [`INTERVAL`] ago where the process has not run out of descriptors or memory.
+    Before,
 }
 
 impl Deref for Held<'_> {
@@ -83,8 +89,8 @@ impl SharedSnapshot {
         Self { path, mapped }
     }
 
-    /// What `ask` finds in the newest database. It is asked again when it finds nothing, or fails, and a newer one has
-    /// been published meanwhile.
+    /// What `ask` finds in the newest database. It is asked once more when it finds nothing, or fails, and a newer one
+    /// had been published by then.
     ///
     /// # Errors
     /// There is no usable file, or what `ask` fails with.
@@ -92,23 +98,21 @@ impl SharedSnapshot {
         &self,
         mut ask: impl FnMut(Snapshot<'_>) -> Result<Option<R>, SnapshotError>,
     ) -> Result<Option<R>, SnapshotError> {
-        let mut held = self.newest()?;
-        let mut answer = ask(held.snapshot());
-        for _ in 0..ROUNDS {
-            if let Ok(Some(_)) = answer {
-                break;
-            }
-            let Some(newer) = self.newer_than(&held)? else { break };
-            held = newer;
-            answer = ask(held.snapshot());
+        let (held, age) = self.newest()?;
+        let answer = ask(held.snapshot());
+        if matches!((&answer, age), (Ok(Some(_)), _) | (_, Age::Now)) {
+            return answer;
         }
-        answer
+        match self.newer_than(&held)? {
+            Some(newer) => ask(newer.snapshot()),
+            None => answer,
+        }
     }
 
     #[inline(never)] // once in the module, not in each of its entry points
-    fn newest(&self) -> Result<Held<'_>, SnapshotError> {
+    fn newest(&self) -> Result<(Held<'_>, Age), SnapshotError> {
         match self.mapped.slots.pin() {
-            Some(pin) if !pin.file.is_retired() && !self.must_compare() => Ok(Held::Kept(pin)),
+            Some(pin) if !pin.file.is_retired() && !self.must_compare() => Ok((Held::Kept(pin), Age::Before)),
             pin => self.renewed(pin),
         }
     }
@@ -126,12 +130,14 @@ impl SharedSnapshot {
     }
 
     #[cold]
-    fn renewed<'s>(&'s self, pin: Option<Pin<'s, Published>>) -> Result<Held<'s>, SnapshotError> {
-        let Some(pin) = pin else { return self.open(None) };
+    fn renewed<'s>(&'s self, pin: Option<Pin<'s, Published>>) -> Result<(Held<'s>, Age), SnapshotError> {
+        let Some(pin) = pin else { return Ok((self.open(None)?, Age::Now)) };
         let held = Held::Kept(pin);
         match self.newer_than(&held) {
-            Ok(Some(newer)) => Ok(newer),
-            Ok(None) | Err(SnapshotError::Resources(_)) => Ok(held),
+            Ok(Some(newer)) => Ok((newer, Age::Now)),
+            Ok(None) => Ok((held, Age::Now)),
+            // What is found in the old one is an answer; before anybody is absent, the path is asked again.
+            Err(SnapshotError::Resources(_)) => Ok((held, Age::Before)),
             Err(error) => Err(error),
         }
     }
