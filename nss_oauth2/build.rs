@@ -20,7 +20,9 @@ fn map_in_two_pieces() -> io::Result<()> {
     let script = PathBuf::from(manifest).join("lookup.ld");
     println!("cargo::rerun-if-changed=lookup.ld");
     println!("cargo::rustc-cdylib-link-arg=-fuse-ld=bfd");
-    println!("cargo::rustc-cdylib-link-arg=-Wl,-z,noseparate-code,-T,{}", script.display());
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-z,noseparate-code");
+    // Not by -Wl, which splits a path at its commas.
+    println!("cargo::rustc-cdylib-link-arg=-T{}", script.display());
     Ok(())
 }
 
