@@ -32,12 +32,14 @@ def build():
 
 
 class World(Sandbox):
-    """The user set lies on the disk of the repository, not under the overlay: lookups map and stat real files."""
+    """/var lies on the disk of the repository, not under the overlay: lookups map and stat real files, by a path of a real
+    machine."""
 
     def __init__(self, count, module=None, also=(), with_sss=True, keys=None):
         self.users = users.UserSet(count)
         self.people = peers.SCRATCH / f"people-{count}"
-        self.state = self.people / "state"
+        self.var = self.people / "var"
+        self.state = self.var / Path(product.STATE).relative_to("/var")
         self._write(keys or KEYS[count <= 10_000])
         super().__init__(peers.RELEASE, layers=[peers.layer()])
         self._install(module)
@@ -55,14 +57,16 @@ class World(Sandbox):
 
     def _write(self, keys):
         shutil.rmtree(self.people, ignore_errors=True)
-        self.state.mkdir(parents=True)
+        self.people.mkdir(parents=True)
         users.write_files(self.users, self.people)
         users.write_keys(self.users, self.people, keys)
 
     def _mount(self, lower):
         super()._mount(lower)
+        subprocess.run(["cp", "-a", self.path("/var"), self.var], check=True)
+        self.state.mkdir(parents=True, exist_ok=True)
         cache = self.people.glob("*.cache*")
-        places = {"/srv/people": self.people, "/srv/programs": PROGRAMS, product.STATE: self.state,
+        places = {"/var": self.var, "/srv/people": self.people, "/srv/programs": PROGRAMS,
                   "/var/lib/extrausers": self.people / "extrausers", **{f"/etc/{file.name}": file for file in cache}}
         for place, source in places.items():
             target = self.path(place)

@@ -135,9 +135,11 @@ def test_m3_fips_mode_is_a_warning(machine):
     run("mount -t tmpfs sys /proc/sys && mkdir /proc/sys/crypto && echo 1 >/proc/sys/crypto/fips_enabled")
     try:
         state, remedy = _found(machine, "M3")
-        assert state == "warning" and remedy.startswith("oauth2ctl disable pam")
+        assert (state, remedy) == ("warning", "oauth2ctl disable pam")
+        run("mv /etc/pam.d/sshd /root/stack")
+        assert _found(machine, "M3")[0] == "not_applicable"
     finally:
-        run("umount /proc/sys")
+        run("umount /proc/sys; test ! -e /root/stack || mv /root/stack /etc/pam.d/sshd")
 
 
 def _found(machine, check):

@@ -68,6 +68,15 @@ def test_the_labels_are_of_types_that_the_policy_declares():
     assert labels == set(re.findall(r"(?m)^type (\w+);", policy))
 
 
+def test_an_installation_and_an_erasure_label_every_directory_anew():
+    [package] = [path for path in enterprise.packages() if path.name.startswith("pam-oauth2-selinux-")]
+    scripts = subprocess.run(["rpm", "-qp", "--scripts", package], stdout=subprocess.PIPE, text=True, check=True).stdout
+    calls = [line.split() for line in scripts.splitlines() if "restorecon -RF" in line]
+    assert len(calls) == 2
+    for call in calls:
+        assert {f"{top}/pam_oauth2_device" for top in TYPES} <= set(call)
+
+
 def test_whoever_resolves_names_may_map_the_database():
     policy = (SOURCE / "pam_oauth2.te").read_text()
     [rule] = re.findall(r"allow nsswitch_domain pam_oauth2_var_t:file \{([^}]*)\}", policy)

@@ -10,7 +10,7 @@ const PIECE: usize = 2 << 20;
 
 /// Copies a file to a new one of mode 0600 by writes of 2 MiB, each at a multiple of that.
 ///
-/// A file system with large folios (XFS, ext4 since Linux 6.16) keeps in memory what came in one write in one piece. Whoever
+/// A file system with large folios (XFS since Linux 6.6, ext4 since 6.16) keeps in memory what came in one write in one piece. Whoever
 /// maps the file takes one page fault for it, and the processor one entry of its translation cache; written page by page,
 /// as SQLite and copy_file_range(2) do, it is one for every 64 KiB at best, and for every 4 KiB. Elsewhere it is a copy
 /// like any other.
@@ -20,7 +20,10 @@ const PIECE: usize = 2 << 20;
 pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let mut source = File::open(from)?;
     let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
-    let mut piece = vec![0; PIECE];
+    let mut piece = Vec::new();
+    // In a sign-in inside sshd: a failure, not the end of the process.
+    piece.try_reserve_exact(PIECE).map_err(|_| ErrorKind::OutOfMemory)?;
+    piece.resize(PIECE, 0);
     loop {
         let length = fill(&mut source, &mut piece)?;
         target.write_all(piece.get(..length).unwrap_or_default())?;

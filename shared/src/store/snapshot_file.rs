@@ -280,24 +280,22 @@ impl SnapshotFile {
         if self.is_loose {
             self.pack(path);
         }
+        // The loose file is gone with the connection: never are there more than two.
         self.connection.close().map_err(|(_, error)| error)?;
+        if self.is_loose {
+            in_large_pieces(path);
+        }
         let file = OpenOptions::new().write(true).open(path)?;
         file.write_all_at(&[3], WRITE_VERSION)?;
         Ok(())
     }
 
-    /// Puts the rows into full pages, in the order of their keys, and the pages into large pieces: names come by their
-    /// hashes, so that a third of each page is empty and neighbours are far from each other. Every later publication copies
-    /// this file, and every lookup reads it. A file that cannot be packed, on a disk that has no room, is as right as it
-    /// is: a lock must not wait for room.
+    /// Puts the rows into full pages, in the order of their keys: names come by their hashes, so that a third of each page is
+    /// empty and neighbours are far from each other. Every later publication copies this file, and every lookup reads it.
+    /// A file that cannot be packed, on a disk that has no room for two, is as right as it is: a lock must not wait for room.
     fn pack(&self, path: &Path) {
         let packed = packed(path);
-        // What is at `path` is complete after each step.
-        let written = self
-            .write_packed(&packed)
-            .and_then(|()| Ok(fs::rename(&packed, path)?))
-            .and_then(|()| Ok(large_pieces::copy(path, &packed)?))
-            .and_then(|()| Ok(fs::rename(&packed, path)?));
+        let written = self.write_packed(&packed).and_then(|()| Ok(fs::rename(&packed, path)?));
         if written.is_err() {
             let _ = fs::remove_file(with_suffix(&packed, "-journal"));
             let _ = fs::remove_file(packed);
@@ -309,6 +307,14 @@ impl SnapshotFile {
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         self.execute("VACUUM INTO ?1", [path.to_str()])?;
         Ok(())
+    }
+}
+
+/// Writes the file at `path` once more, in large pieces. As with packing, one that stays as it is is right.
+fn in_large_pieces(path: &Path) {
+    let again = packed(path);
+    if large_pieces::copy(path, &again).and_then(|()| fs::rename(&again, path)).is_err() {
+        let _ = fs::remove_file(again);
     }
 }
 

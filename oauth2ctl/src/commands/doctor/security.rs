@@ -2,12 +2,14 @@
 
 use super::facts::Facts;
 use super::fix::Fix;
-use super::report::{Finding, Verdict};
+use super::report::{Finding, State, Verdict};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const ENFORCE: &str = "/sys/fs/selinux/enforce";
 const MODULE: &str = "pam_oauth2";
+/// Where the module's own log belongs.
+const LOGS: &str = "/var/log/pam_oauth2_device";
 const APPARMOR: &str = "/sys/module/apparmor/parameters/enabled";
 const ABSTRACTIONS: &str = "/etc/apparmor.d/abstractions";
 const FIPS: &str = "/proc/sys/crypto/fips_enabled";
@@ -57,10 +59,10 @@ pub(super) fn selinux(facts: &Facts<'_>) -> Verdict {
 
 fn labelled(facts: &Facts<'_>) -> Vec<PathBuf> {
     let places = &facts.machine.places;
-    [&facts.machine.config, &places.nss_db, &places.store, &places.first_login]
+    [&facts.machine.config, &places.nss_db, &places.store, &places.first_login, Path::new(LOGS)]
         .into_iter()
         .filter(|path| path.exists())
-        .cloned()
+        .map(Path::to_owned)
         .collect()
 }
 
@@ -101,13 +103,16 @@ pub(super) fn apparmor(facts: &Facts<'_>) -> Verdict {
 }
 
 /// M3: our cryptography is not what FIPS mode promises.
-pub(super) fn fips(_: &Facts<'_>) -> Verdict {
+pub(super) fn fips(facts: &Facts<'_>) -> Verdict {
     if !std::fs::read_to_string(FIPS).is_ok_and(|text| text.trim() == "1") {
         return Err(Finding::not_applicable("FIPS mode is not on"));
     }
+    if facts.of("P1").state != State::Ok {
+        return Err(Finding::not_applicable("FIPS mode is on, and nobody signs in through us"));
+    }
     Ok(Finding::warning(
         "the kernel is in FIPS mode",
-        "Sign-ins use a cryptographic library that is not a validated module and does not follow FIPS mode.",
-        "oauth2ctl disable pam, where your rules do not allow that",
+        "Sign-ins use a cryptographic library that is not a validated module; rules that demand one demand the remedy.",
+        "oauth2ctl disable pam",
     ))
 }

@@ -160,7 +160,19 @@ impl SharedSnapshot {
         // Before the file is opened: it is at least as new as this.
         self.mapped.compared.store(coarse_milliseconds(), Ordering::Relaxed);
         let published = Published::open(self.path).map_err(|error| self.give_up(seen, error))?;
-        Ok(self.mapped.slots.replace(seen, published).map_or_else(Held::Once, Held::Kept))
+        Ok(self
+            .mapped
+            .slots
+            .replace(seen, published)
+            .map_or_else(|published| self.once(seen, published), Held::Kept))
+    }
+
+    /// What could not be kept is used once. The outdated one must not answer the next question instead.
+    fn once<'s>(&'s self, seen: Option<&Pin<'s, Published>>, published: Published) -> Held<'s> {
+        if let Some(pin) = seen {
+            self.mapped.slots.clear(pin);
+        }
+        Held::Once(published)
     }
 
     fn give_up(&self, seen: Option<&Pin<'_, Published>>, error: SnapshotError) -> SnapshotError {
