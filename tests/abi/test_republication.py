@@ -11,6 +11,7 @@ from make_db import Group, Person
 from module import DATABASE, NOTFOUND, SUCCESS, TRYAGAIN, UNAVAIL, Module
 
 ANN = Person("ann", 1879050000)
+SLOTS = 16  # of shared/src/snapshot/map/slots.rs
 CLONE_NEWUSER = 0x10000000
 OVERFLOW = 65534
 
@@ -131,6 +132,13 @@ def test_a_child_forked_while_threads_look_up_goes_on(publish, module):
 
 def test_generations_of_children_with_frozen_pins_still_see_what_is_new(publish, module):
     """Every child inherits pins of threads that it does not have. When all slots are taken it maps for one call."""
+    # A list so long that a thread is nearly always inside a lookup.
+    everybody = Group("everybody", 1879060000, [f"member{n}" for n in range(20_000)])
+    def look_up_until(stop):
+        room, entry, code = (ctypes.c_char * (1 << 20))(), (ctypes.c_char * 64)(), ctypes.c_int()
+        while not stop.is_set():
+            module.library._nss_oauth2_getgrnam_r(b"everybody", entry, room, ctypes.c_size_t(1 << 20), ctypes.byref(code))
+
     def sees_what_is_silent():
         """The publisher died before it could tell: within a second, and never the old one again."""
         make_db.write(DATABASE + ".next", [Person("ann", 1879050000, gecos="silent")])
@@ -143,16 +151,18 @@ def test_generations_of_children_with_frozen_pins_still_see_what_is_new(publish,
         return 1 if late else 0
 
     def descend(depth):
-        publish([Person("ann", 1879050000, gecos=str(depth))])
+        publish([Person("ann", 1879050000, gecos=str(depth))], [everybody])
         if module.getpwnam("ann")[2][4] != str(depth):
             return 1
-        if depth == 0:
+        if maps() >= SLOTS:
             return sees_what_is_silent()
+        if depth == 0:
+            return 3
         stop = threading.Event()
-        readers = [threading.Thread(target=lambda: [module.getpwnam("ann") for _ in iter(stop.is_set, True)])
-                   for _ in range(4)]
+        readers = [threading.Thread(target=look_up_until, args=[stop]) for _ in range(4)]
         for reader in readers:
             reader.start()
+        time.sleep(0.005)
         child = os.fork()
         if child == 0:
             os._exit(descend(depth - 1))
@@ -162,7 +172,7 @@ def test_generations_of_children_with_frozen_pins_still_see_what_is_new(publish,
             reader.join()
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
-    assert descend(30) == 0
+    assert descend(100) == 0
 
 
 def test_a_process_without_descriptors_answers_from_what_it_has_or_says_try_again(publish):
