@@ -44,8 +44,9 @@ class UseraddCrash(Crash):
         self.others = lines_of_others(place, step.name)
         super().__init__(place, step, people)
         self.lines = lines(place, step.name)
-        # The files that the program itself opens are counted from its very beginning, which is before it is attached to.
-        own = [fault for fault in self.faults if not fault.tool and fault.call != "openat"]
+        # The files that the program itself opens, and its writes (most are to the terminal), are counted from its very
+        # beginning, which is before it is attached to. test_crash.py kills at those.
+        own = [fault for fault in self.faults if not fault.tool and fault.call not in ("openat", "write")]
         # What a journal of the store is worth is test_crash.py's question.
         some = [fault for fault in own if fault.call != "pwrite64" or fault.number % 8 == 0]
         self.faults = [fault for fault in self.faults if fault.tool and fault.call not in BESIDE] + some
