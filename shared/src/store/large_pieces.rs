@@ -10,10 +10,10 @@ const PIECE: usize = 2 << 20;
 
 /// Copies a file to a new one of mode 0600 by writes of 2 MiB, each at a multiple of that.
 ///
-/// A file system with large folios (XFS since Linux 6.6, ext4 since 6.16) keeps in memory what came in one write in one piece. Whoever
-/// maps the file takes one page fault for it, and the processor one entry of its translation cache; written page by page,
-/// as SQLite and copy_file_range(2) do, it is one for every 64 KiB at best, and for every 4 KiB. Elsewhere it is a copy
-/// like any other.
+/// A file system with large folios (XFS since Linux 6.6, ext4 since 6.16) keeps in one piece in memory what came in one
+/// write. Whoever maps the file takes one page fault for the piece, and the processor one entry of its translation cache.
+/// Written page by page, as by SQLite, it takes a page fault for every 64 KiB at best, and an entry for every 4 KiB.
+/// Elsewhere it is a copy like any other.
 ///
 /// # Errors
 /// Of open(2), read(2) and write(2); `to` may be there in part then.
