@@ -28,7 +28,7 @@ class Target:
 TARGETS = {
     "name-hit": ("name hit", [Target(1.1, "sss"), Target(0.05, "cache")]),
     "uid-hit": ("uid hit", [Target(0.8, "sss"), Target(0.03, "cache")]),
-    "name-miss": ("name miss, with its one stat", [Target(2000, unit="ns", users=100_000), Target(0.15, "cache")]),
+    "name-miss": ("name miss", [Target(2000, unit="ns", users=100_000), Target(0.15, "cache")]),
     "group": ("group by name, 250 members", [Target(0.7, "sss")]),
     "initgroups-5": ("initgroups, 5 groups", [Target(1.0, "sss")]),
     "initgroups-500": ("initgroups, 500 groups", [Target(0.7, "sss")]),

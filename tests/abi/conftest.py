@@ -15,12 +15,13 @@ def module():
 
 @pytest.fixture
 def publish():
-    """Replaces the published database as the publisher does: rename, then the flag byte in the file that was."""
+    """Replaces the published database as the publisher does: the byte in the old file, then rename; without `told`, as
+    anybody else would."""
 
-    def publish(people=(), groups=(), flag=True, **options):
-        old = open_file()
+    def publish(people=(), groups=(), told=True, **options):
+        if told:
+            retire(open_file())
         make_db.write(binding.DATABASE, people, groups, **options)
-        retire(old, flag)
 
     remove()
     yield publish
@@ -34,10 +35,10 @@ def open_file():
         return None
 
 
-def retire(old, flag=True):
+def retire(old):
     """Tells those who have it mapped."""
     if old is not None:
-        if flag and stat.S_ISREG(os.fstat(old).st_mode) and os.fstat(old).st_size > 72:
+        if stat.S_ISREG(os.fstat(old).st_mode) and os.fstat(old).st_size > 72:
             os.pwrite(old, b"\x01", 72)
         os.close(old)
 

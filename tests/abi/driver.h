@@ -115,17 +115,17 @@ static inline size_t read_file(const char *path, char **bytes)
     return status.st_size;
 }
 
-/* As the publisher does it: another file, renamed over the old one, and then the byte in the old one. */
+/* As the publisher does it: another file, the byte in the old one, and then a rename over it. */
 static inline void publish_bytes(const char *bytes, size_t size)
 {
     int retired = open(DATABASE, O_WRONLY | O_CLOEXEC);
     int file = open(DATABASE ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     CHECK(file >= 0 && write(file, bytes, size) == (ssize_t)size, "%s", strerror(errno));
     close(file);
-    CHECK(rename(DATABASE ".new", DATABASE) == 0, "%s", strerror(errno));
     if (retired >= 0) {
         if (lseek(retired, 0, SEEK_END) > 72)
             CHECK(pwrite(retired, "\1", 1, 72) == 1, "%s", strerror(errno));
         close(retired);
     }
+    CHECK(rename(DATABASE ".new", DATABASE) == 0, "%s", strerror(errno));
 }

@@ -9,7 +9,7 @@
 enum { THREADS = 8, PROCESSES = 8, READERS = THREADS + PROCESSES, TOKEN = 10, MEMBERS = 400 };
 
 static struct shared {
-    /* Numbers of publications: begun, and complete to the last step. */
+    /* Numbers of publications: begun; complete to the last step, or seen by somebody. */
     _Atomic long begun, complete;
     _Atomic int stop;
     struct { _Atomic long reads, generations; char padding[48]; } reader[READERS];
@@ -18,6 +18,14 @@ static struct shared {
 static long number_in(const char *text)
 {
     return strtol(text + strlen(text) - (TOKEN - 1), NULL, 10);
+}
+
+/* What one reader has seen, no other may be told to be absent or older afterwards. */
+static void seen(long number)
+{
+    long complete = atomic_load(&shared->complete);
+    while (complete < number && !atomic_compare_exchange_weak(&shared->complete, &complete, number))
+        ;
 }
 
 /* One round of questions; gives the newest number seen. */
@@ -33,7 +41,7 @@ static long ask(long newest)
     CHECK(number == number_in(person.pw_dir) && number == number_in(person.pw_shell), "torn: %s %s %s",
           person.pw_gecos, person.pw_dir, person.pw_shell);
     CHECK(number >= before && number >= newest && number <= after, "%ld <= %ld <= %ld", before, number, after);
-    newest = number;
+    seen(newest = number);
 
     before = atomic_load(&shared->complete);
     CHECK(module.getgrgid(9000, &group, buffer, sizeof buffer, &code) == NSS_STATUS_SUCCESS, "errno %d", code);
@@ -44,7 +52,7 @@ static long ask(long newest)
         CHECK(number_in(*member) == number, "torn: %s among those of %ld", *member, number);
     CHECK(members == MEMBERS && number >= before && number >= newest && number <= after, "%ld <= %ld <= %ld, %d",
           before, number, after, members);
-    newest = number;
+    seen(newest = number);
 
     before = atomic_load(&shared->complete);
     enum nss_status status = module.getpwuid(5001, &person, buffer, sizeof buffer, &code);
@@ -52,8 +60,10 @@ static long ask(long newest)
     DOCUMENTED(status, status == NSS_STATUS_SUCCESS ? NOTHING : code);
     if (before == after)
         CHECK(status == (before % 2 ? NSS_STATUS_SUCCESS : NSS_STATUS_NOTFOUND), "%d in publication %ld", status, before);
-    if (status == NSS_STATUS_SUCCESS)
+    if (status == NSS_STATUS_SUCCESS) {
         CHECK(number_in(person.pw_gecos) % 2 == 1 && number_in(person.pw_gecos) >= before, "%s", person.pw_gecos);
+        seen(number_in(person.pw_gecos));
+    }
     return newest;
 }
 
@@ -145,7 +155,7 @@ int main(int argc, char **argv)
         put_number(bytes[parity], size[parity], template[parity], number);
         atomic_store(&shared->begun, number);
         publish_bytes(bytes[parity], size[parity]);
-        atomic_store(&shared->complete, number);
+        seen(number);
         /* Fifty rounds of questions between any two publications. */
         for (long enough = reads() + 50; reads() < enough; usleep(20)) /* asleep, it is the first to run again */
             CHECK(waitpid(-1, NULL, WNOHANG) == 0, "a reader has ended");

@@ -144,8 +144,9 @@ def test_a_process_with_a_good_one_mapped_gives_it_up_within_a_second(publish, m
     os.rename(DATABASE, DATABASE + ".old")
     make()
     assert os.lstat(DATABASE).st_ino != old
-    assert module.getpwnam("nobody-has-this") == UNREADABLE
+    until_it_is_given_up(module)
     assert by_name(module) == UNREADABLE
+    assert module.getpwnam("nobody-has-this") == UNREADABLE
     remove()
     publish([ANN])
     assert by_name(module)[0] == SUCCESS
@@ -155,10 +156,14 @@ def test_a_file_that_vanishes_is_noticed_within_a_second(publish, module):
     publish([ANN])
     assert by_name(module)[0] == SUCCESS
     os.unlink(DATABASE)
-    deadline = time.monotonic() + 5
-    while by_name(module)[0] == SUCCESS:
-        assert time.monotonic() < deadline
+    until_it_is_given_up(module)
     assert by_name(module) == MISSING
+
+
+def until_it_is_given_up(module):
+    began = time.monotonic()
+    while by_name(module)[0] == SUCCESS:
+        assert time.monotonic() - began < 1.2
 
 
 def test_a_truncated_file_gives_an_error_and_never_a_crash(publish):

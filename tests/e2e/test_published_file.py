@@ -2,33 +2,61 @@
 
 import hashlib
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from rig import product
 from rig.machine import Machine
+from rig.patience import wait_until
 
-ASK_TWICE = """
+ASK = """
 import pwd, sys
-def ask():
-    try:
-        return str(pwd.getpwnam("nora").pw_uid)
-    except KeyError:
-        return "absent"
 for line in sys.stdin:
-    print(ask(), flush=True)
+    try:
+        print(pwd.getpwnam(line.strip()).pw_uid, flush=True)
+    except KeyError:
+        print("absent", flush=True)
 """
+RETIRED_BYTE = 72
 
 
-@pytest.fixture(scope="module")
-def machine(release):
+@pytest.fixture(scope="module", params=["overlay", "tmpfs"])
+def machine(release, request):
+    """On overlayfs a process looks at the path before it says that somebody is absent; on a disk, or tmpfs, it does not."""
     with Machine(release) as ready:
+        if request.param == "tmpfs":
+            ready.sandbox.run(f"mount -t tmpfs -o mode=0755 state /mnt && cp -a {product.STATE}/. /mnt"
+                              f" && mount --move /mnt {product.STATE}")
         ready.provider.people({
             "ann": {"groups": ["3f1c-staff"], "email": "ann.secret@mail.example", "sub": "subject-of-ann-77"},
         })
         assert ready.person.first_login("ann").status == 0
         assert ready.person.first_login("bob").status == 0
         yield ready
+
+
+def published_file(machine):
+    """As the machine sees it, whatever it has mounted there."""
+    return Path(f"/proc/{machine.sandbox.pid}/root{product.PUBLISHED}")
+
+
+@pytest.fixture
+def ask(machine):
+    """A process that has the file mapped; it is asked for names."""
+    asker = machine.sandbox.popen(["python3", "-c", ASK], user=1000, text=True, stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE)
+
+    def question(name):
+        asker.stdin.write(f"{name}\n")
+        asker.stdin.flush()
+        return asker.stdout.readline().strip()
+
+    assert question("ann") != "absent"
+    yield question
+    asker.stdin.close()
+    asker.wait(timeout=10)
+    asker.stdout.close()
 
 
 def test_sqlite_finds_the_file_sound(machine):
@@ -39,14 +67,14 @@ def test_sqlite_finds_the_file_sound(machine):
 def test_an_unprivileged_sqlite_reads_it_too_and_nobody_writes_it(machine):
     query = ["sqlite3", product.PUBLISHED]
     assert machine.sandbox.output([*query, "pragma integrity_check"], user=1000) == "ok"
-    before = machine.sandbox.path(product.PUBLISHED).read_bytes()
+    before = published_file(machine).read_bytes()
     assert not machine.sandbox.succeeds([*query, "pragma user_version = 99"])
-    assert machine.sandbox.path(product.PUBLISHED).read_bytes() == before
+    assert published_file(machine).read_bytes() == before
     assert before[18] == 3
 
 
 def test_no_token_email_or_subject_is_in_it(machine):
-    published = machine.sandbox.path(product.PUBLISHED).read_bytes()
+    published = published_file(machine).read_bytes()
     subject_of_bob = hashlib.sha256(b"subject of bob").hexdigest()[:32]
     secrets = ["ann.secret@mail.example", "mail.example", "subject-of-ann-77", "bob@example.test",
                subject_of_bob, "eyJ", "idp.test"]
@@ -65,25 +93,41 @@ def test_modes_keep_the_store_private_and_the_published_file_readable(machine):
     assert not machine.sandbox.succeeds(["cat", product.PARAMETERS], user=1000)
 
 
-def test_a_process_that_had_it_mapped_sees_a_new_person_on_its_next_call(machine):
-    asker = machine.sandbox.popen(
-        ["python3", "-c", ASK_TWICE], user=1000, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )
-    try:
-        assert _ask(asker) == "absent"
-        uid = machine.person.first_login("nora", command="id -u").output.strip()
-        assert _ask(asker) == uid
-    finally:
-        asker.stdin.close()
-        asker.wait(timeout=10)
-        asker.stdout.close()
+def test_a_process_that_had_it_mapped_sees_a_new_person_on_its_next_call(machine, ask):
+    assert ask("nora") == "absent"
+    uid = machine.person.first_login("nora", command="id -u").output.strip()
+    assert ask("nora") == uid
 
 
-def _ask(asker):
-    asker.stdin.write("\n")
-    asker.stdin.flush()
-    return asker.stdout.readline().strip()
+def test_a_process_that_had_it_mapped_sees_a_new_person_from_the_rename_on(machine, ask):
+    """While the publisher has not even come back from it."""
+    assert ask("olga") == "absent"
+    published = published_file(machine)
+    before = published.stat().st_ino
+    slow = subprocess.Popen(_injected("rename:delay_exit=2000000", machine.sandbox, "user", "add", "olga"),
+                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    wait_until(lambda: published.stat().st_ino != before, "the rename")
+    found = ask("olga")
+    assert slow.poll() is None, "the publisher had come back: this shows nothing"
+    assert slow.wait(timeout=30) == 0
+    assert found == ask("olga") != "absent"
+
+
+def test_a_rename_that_fails_leaves_the_old_file_in_its_place_and_unmarked(machine, ask):
+    done = subprocess.run(_injected("rename:error=EIO", machine.sandbox, "user", "add", "paul"),
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert "nss.db" in done.stderr and "Input/output error" in done.stderr, done.stderr
+    assert published_file(machine).read_bytes()[RETIRED_BYTE] == 0
+    assert ask("paul") == "absent"
+    machine.sandbox.run("oauth2ctl publish")
+    assert ask("paul") != "absent"
+
+
+def _injected(fault, sandbox, *words):
+    """oauth2ctl under strace, with something done to a system call of its own."""
+    call = fault.split(":")[0]
+    return ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={fault}", "--",
+            *sandbox.inside("oauth2ctl", *words)]
 
 
 @pytest.mark.parametrize("user", [0, 1000])
@@ -104,7 +148,7 @@ def test_a_publication_by_hand_keeps_everybody(machine):
     before = machine.sandbox.output("getent passwd | sort")
     machine.sandbox.run("oauth2ctl publish")
     assert machine.sandbox.output("getent passwd | sort") == before
-    machine.sandbox.path(product.PUBLISHED).unlink()
+    published_file(machine).unlink()
     assert machine.resolves("ann") is None
     machine.sandbox.run("oauth2ctl publish")
     assert machine.sandbox.output("getent passwd | sort") == before

@@ -1,7 +1,9 @@
 //! Copying a file in large pieces.
+#![allow(unsafe_code)] // one call of libc, without pointers
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -15,6 +17,9 @@ const PIECE: usize = 2 << 20;
 /// Written page by page, as by SQLite, it takes a page fault for every 64 KiB at best, and an entry for every 4 KiB.
 /// Elsewhere it is a copy like any other.
 ///
+/// The disk begins with each piece while the next one is copied, so that little is left for the fsync(2) of the caller, which
+/// alone says that the file is on the disk.
+///
 /// # Errors
 /// Of open(2), read(2) and write(2); `to` may be there in part then.
 pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
@@ -27,10 +32,18 @@ pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     loop {
         let length = fill(&mut source, &mut piece)?;
         target.write_all(piece.get(..length).unwrap_or_default())?;
+        begin_writing(&target);
         if length < PIECE {
             return Ok(());
         }
     }
+}
+
+/// Lets the kernel begin to write to the disk what is in the page cache alone (sync_file_range(2)). Where it does not, the
+/// fsync takes the longer.
+fn begin_writing(file: &File) {
+    // SAFETY: a number that is an open file's, and integers; 0 bytes from 0 on is all of the file.
+    unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
 }
 
 /// Reads until `piece` is full or the file is over; gives the number of bytes.

@@ -1,6 +1,6 @@
-//! Store -> published database (design, section 6): copy + delta under a temporary name, sync, rename, and a byte in
-//! the retired file that tells every process which has it mapped. Logins that wait for the lock find their change
-//! published by whoever held it (group commit).
+//! Store -> published database (design, section 6): copy + delta under a temporary name, sync, a byte in the file that is
+//! to be retired, which tells every process that has it mapped to look at the path, rename. Logins that wait for the lock
+//! find their change published by whoever held it (group commit).
 
 use super::contents::Contents;
 use super::snapshot_file::{HeaderRow, remove};
@@ -115,7 +115,13 @@ fn publish_locked(places: &Places, inputs: &Inputs, want: Want) -> Result<Publis
     store.connection.execute_batch("BEGIN")?;
     let (row, rebuild_generation) = contents.header_row()?;
     let made = match usable(places, &row, rebuild_generation, want) {
-        Usable::Current => return Ok(Published::Current),
+        Usable::Current { retired } => {
+            // By a publisher that died before its rename: every lookup would look at the path until the next one.
+            if retired {
+                mark(&places.nss_db, false);
+            }
+            return Ok(Published::Current);
+        }
         Usable::Base(base) => contents.patch_or_rebuild(&places.nss_db, &base, &row),
         Usable::No => contents.rebuild(&row),
     };
@@ -129,7 +135,7 @@ fn publish_locked(places: &Places, inputs: &Inputs, want: Want) -> Result<Publis
 
 /// Is the file that is published now enough, something to build on, or neither?
 enum Usable {
-    Current,
+    Current { retired: bool },
     Base(Base),
     No,
 }
@@ -157,7 +163,7 @@ fn usable(places: &Places, row: &HeaderRow, rebuild_generation: i64, want: Want)
     }
     // Not "what this login needs": an earlier publication may have failed, and only the next one brings it about.
     if generation == row.generation {
-        return Usable::Current;
+        return Usable::Current { retired: file.is_retired() };
     }
     // Counted, not believed: what is patched onto must be whole.
     let Ok(Some(rows)) = snapshot.counted() else { return Usable::No };
@@ -183,26 +189,32 @@ pub(super) fn lock(places: &Places, clock: &dyn Clock) -> Result<File, PublishEr
     }
 }
 
-/// Puts the finished file in the place of the published one, and tells those who have the old one mapped.
+/// Puts the finished file in the place of the published one. Those who have the old one mapped are told before: whoever
+/// has not been told may answer without a look at the path.
 fn replace(nss_db: &Path, beside: &Path) -> Result<(), PublishError> {
     let io = |path: &Path, source| SecureFileError::Io { path: path.to_owned(), source };
     let new = File::open(beside).map_err(|source| io(beside, source))?;
     rustix::fs::fchmod(&new, Mode::from_raw_mode(0o644)).map_err(|errno| io(beside, errno.into()))?;
     new.sync_all().map_err(|source| io(beside, source))?;
-    let retired = OpenOptions::new()
-        .write(true)
-        .custom_flags((rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed())
-        .open(nss_db)
-        .ok();
-    std::fs::rename(beside, nss_db).map_err(|source| io(nss_db, source))?;
-    secure_file::sync_directory_of(nss_db)?;
-    if let Some(retired) = retired
+    mark(nss_db, true);
+    if let Err(source) = std::fs::rename(beside, nss_db) {
+        mark(nss_db, false);
+        return Err(io(nss_db, source).into());
+    }
+    Ok(secure_file::sync_directory_of(nss_db)?)
+}
+
+/// Says in the published file, if there is one, whether another takes its place. Where that cannot be written, readers find
+/// the other one within a second.
+fn mark(nss_db: &Path, retired: bool) {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let file = OpenOptions::new().write(true).custom_flags(flags.bits().cast_signed()).open(nss_db);
+    if let Some(file) = file
+        .ok()
         .filter(|file| file.metadata().is_ok_and(|m| m.is_file() && m.len() >= snapshot::PAGE_SIZE as u64))
     {
-        // Readers that miss the byte look again within a second: nothing depends on it but speed.
-        let _ = retired.write_all_at(&[1], snapshot::RETIRED_BYTE as u64);
+        let _ = file.write_all_at(&[u8::from(retired)], snapshot::RETIRED_BYTE as u64);
     }
-    Ok(())
 }
 
 fn beside(nss_db: &Path) -> PathBuf {

@@ -73,6 +73,19 @@ fn a_second_person_is_patched_in_and_the_retired_file_is_marked() {
 }
 
 #[test]
+fn the_mark_of_a_publisher_that_died_before_its_rename_is_taken_back() {
+    use std::os::unix::fs::FileExt;
+    let m = machine("");
+    m.sign_in("ann", 5000, "s1", &[]).unwrap();
+    m.publish(Want::Rebuild);
+    let file = std::fs::OpenOptions::new().write(true).open(&m.places.nss_db).unwrap();
+    file.write_all_at(&[1], crate::snapshot::RETIRED_BYTE as u64).unwrap();
+    assert!(m.open().is_retired());
+    assert_eq!(m.publish(Want::UpToDate), Published::Current);
+    assert!(!m.open().is_retired());
+}
+
+#[test]
 fn a_group_that_the_provider_takes_away_is_gone() {
     let m = machine("");
     m.sign_in("ann", 5000, "s1", &[staff(6000)]).unwrap();

@@ -49,6 +49,7 @@ pub struct MappedFile {
     start: NonNull<u8>,
     length: usize,
     identity: Identity,
+    shows_writes: bool,
 }
 
 // SAFETY: the mapping belongs to the process, not to a thread, and is only read.
@@ -75,10 +76,10 @@ impl MappedFile {
         let descriptor = rustix::fs::open(path, flags, Mode::empty()).map_err(SnapshotError::system)?;
         let stat = rustix::fs::fstat(&descriptor).map_err(SnapshotError::system)?;
         check(&stat, owner)?;
-        Self::map(&descriptor, Identity::of(&stat))
+        Self::map(&descriptor, Identity::of(&stat), shows_writes(&descriptor))
     }
 
-    fn map(descriptor: &OwnedFd, identity: Identity) -> Result<Self, SnapshotError> {
+    fn map(descriptor: &OwnedFd, identity: Identity, shows_writes: bool) -> Result<Self, SnapshotError> {
         let length = usize::try_from(identity.size).map_err(|_| SnapshotError::TooLarge(identity.size))?;
         let (read, shared, raw) = (libc::PROT_READ, libc::MAP_SHARED, descriptor.as_raw_fd());
         // SAFETY: a new mapping at an address of the kernel's choice takes nothing from anybody.
@@ -88,7 +89,7 @@ impl MappedFile {
             return Err(SnapshotError::system(errno));
         }
         let start = NonNull::new(start.cast()).ok_or(SnapshotError::Unreadable(Errno::FAULT))?;
-        Ok(Self { start, length, identity })
+        Ok(Self { start, length, identity, shows_writes })
     }
 
     /// The bytes of the file. All of them stay as they are but the one at [`RETIRED_BYTE`], which no code reads
@@ -99,12 +100,17 @@ impl MappedFile {
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 
-    /// Has a publisher said that another file has taken the place of this one?
+    /// Has a publisher said that another file takes the place of this one?
     #[must_use]
     pub fn is_retired(&self) -> bool {
         // SAFETY: `check` has seen that the file has more bytes than this, and the byte is only used atomically.
         let flag = unsafe { AtomicU8::from_ptr(self.start.as_ptr().add(RETIRED_BYTE)) };
         flag.load(Ordering::Relaxed) != 0
+    }
+
+    /// Is [`Self::is_retired`] true from the moment a publisher says so, whoever that is on this machine?
+    pub(super) fn shows_writes(&self) -> bool {
+        self.shows_writes
     }
 
     pub(super) fn identity(&self) -> Identity {
@@ -138,6 +144,22 @@ fn check(stat: &Stat, owner: u32) -> Result<(), SnapshotError> {
         return Err(SnapshotError::TooLarge(size));
     }
     Ok(())
+}
+
+/// File systems (statfs(2)) of which this kernel alone keeps the pages: what is written to a file stands in every mapping
+/// of it at once. Not so overlayfs, which copies a file of a lower layer when it is written, and lets those who have it
+/// mapped keep the one below; nor a file system whose files another machine may write.
+const COHERENT: [u64; 4] = [
+    0xEF53,      // ext2, ext3, ext4
+    0x5846_5342, // XFS
+    0x9123_683E, // btrfs
+    0x0102_1994, // tmpfs
+];
+
+fn shows_writes(descriptor: &OwnedFd) -> bool {
+    // The field's type differs between architectures.
+    #[allow(clippy::cast_sign_loss, clippy::unnecessary_cast)]
+    rustix::fs::fstatfs(descriptor).is_ok_and(|system| COHERENT.contains(&(system.f_type as u64)))
 }
 
 /// In a user namespace that does not map the machine's root, root's files show the overflow uid

@@ -1,4 +1,4 @@
-//! Mapping the published database: the only place of this crate with `unsafe`.
+//! Mapping the published database.
 #![allow(unsafe_code)] // one call of libc
 
 mod mapped;

@@ -2,15 +2,16 @@
 //!
 //! How a new one is noticed:
 //!
-//! * A publisher renames it over the old one and then sets a byte in the old file ([`super::super::RETIRED_BYTE`]),
-//!   which every process sees through its mapping: no system call.
-//! * In case a publisher died between the two, one thread a second compares the path with what is mapped. The clock is
-//!   the coarse one, which is read without a system call and is exact to some milliseconds.
-//! * Before anything is said to be absent, the path is compared: somebody who was just published is found at once.
+//! * A publisher sets a byte in the old file ([`super::super::RETIRED_BYTE`]) before it renames the new one over it. Every
+//!   process sees the byte through its mapping, without a system call, and from then on compares the path with what is
+//!   mapped at every question. So an answer out of a file without the byte is as new as the question.
+//! * Where a mapping may miss what is written to its file ([`MappedFile::shows_writes`]), the path is compared before
+//!   anything is said to be absent: somebody who was just published is found at once.
+//! * In case the file was replaced in another way, one thread a second compares the path. The clock is the coarse one,
+//!   which is read without a system call and is exact to some milliseconds.
 //!
-//! What is found is therefore never older than a second, and normally not older than the last publication. When the
-//! path shows no usable file, the old mapping is given up and the answer is that error, as in a process that has just
-//! started; only where the process has run out of descriptors or memory is the old one used on.
+//! When the path shows no usable file, the old mapping is given up and the answer is that error, as in a process that has
+//! just started; only where the process has run out of descriptors or memory is the old one used on.
 
 use super::coarse_milliseconds;
 use super::mapped::{Identity, MappedFile};
@@ -47,12 +48,12 @@ enum Held<'s> {
     Once(Published),
 }
 
-/// How old the comparison with the path is.
+/// What is known about the age of a database.
 #[derive(Clone, Copy)]
 enum Age {
-    /// Of this very question: nothing is newer that was there when it was asked.
+    /// It was the newest when this question was asked, or later.
     Now,
-    /// Of an earlier one, at most [`INTERVAL`] ago where the process has not run out of descriptors or memory.
+    /// It was at an earlier one, at most [`INTERVAL`] ago where the process has not run out of descriptors or memory.
     Before,
 }
 
@@ -112,7 +113,10 @@ impl SharedSnapshot {
     #[inline(never)] // once in the module, not in each of its entry points
     fn newest(&self) -> Result<(Held<'_>, Age), SnapshotError> {
         match self.mapped.slots.pin() {
-            Some(pin) if !pin.file.is_retired() && !self.must_compare() => Ok((Held::Kept(pin), Age::Before)),
+            Some(pin) if !pin.file.is_retired() && !self.must_compare() => {
+                let age = if pin.file.shows_writes() { Age::Now } else { Age::Before };
+                Ok((Held::Kept(pin), age))
+            }
             pin => self.renewed(pin),
         }
     }
