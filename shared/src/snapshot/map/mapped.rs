@@ -149,7 +149,7 @@ fn check(stat: &Stat, owner: u32) -> Result<(), SnapshotError> {
 /// File systems (statfs(2)) of which this kernel alone keeps the pages: what is written to a file stands in every mapping
 /// of it at once. Not so overlayfs, which copies a file of a lower layer when it is written, and lets those who have it
 /// mapped keep the one below; nor a file system whose files another machine may write.
-const COHERENT: [u64; 4] = [
+const COHERENT: [u32; 4] = [
     0xEF53,      // ext2, ext3, ext4
     0x5846_5342, // XFS
     0x9123_683E, // btrfs
@@ -157,9 +157,9 @@ const COHERENT: [u64; 4] = [
 ];
 
 fn shows_writes(descriptor: &OwnedFd) -> bool {
-    // The field's type differs between architectures.
-    #[allow(clippy::cast_sign_loss, clippy::unnecessary_cast)]
-    rustix::fs::fstatfs(descriptor).is_ok_and(|system| COHERENT.contains(&(system.f_type as u64)))
+    // 32 bits in a field whose size and sign differ between architectures.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::unnecessary_cast)]
+    rustix::fs::fstatfs(descriptor).is_ok_and(|system| COHERENT.contains(&(system.f_type as u32)))
 }
 
 /// In a user namespace that does not map the machine's root, root's files show the overflow uid
