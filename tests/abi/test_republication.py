@@ -87,15 +87,25 @@ def test_where_a_mapping_may_miss_a_write_the_path_is_asked_before_anybody_is_sa
 
 def looks_at_the_path(module, log, misses):
     """How many system calls of so many misses name the file."""
-    tracer = subprocess.Popen(["strace", "-qq", "-o", log, "-p", str(os.getpid())])
-    while "TracerPid:\t0\n" in open("/proc/self/status").read():
-        assert tracer.poll() is None
-        time.sleep(0.01)
+    # Not of every call: reading the trace would write to it.
+    tracer = subprocess.Popen(["strace", "-qq", "-e", "trace=%file", "-o", log, "-p", str(os.getpid())])
+    await_in(log, "/from-here-on")
     for _ in range(misses):
         assert module.getpwnam("nobody-has-this")[0] == NOTFOUND
+    await_in(log, "/up-to-here")
     tracer.terminate()
     tracer.wait()
-    return sum(DATABASE in line for line in log.read_text().splitlines())
+    calls = log.read_text().rsplit("/from-here-on", 1)[1].split("/up-to-here")[0]
+    return sum(DATABASE in line for line in calls.splitlines())
+
+
+def await_in(log, sentinel):
+    """Asks for a path until the trace shows it."""
+    began = time.monotonic()
+    while not (log.exists() and sentinel in log.read_text()):
+        os.path.exists(sentinel)
+        time.sleep(0.01)
+        assert time.monotonic() - began < 20, "strace shows nothing"
 
 
 def test_an_enumeration_goes_on_over_a_publication(publish, module):

@@ -1,6 +1,8 @@
 """The file every process reads: sound, silent about secrets, noticed at once."""
 
+import contextlib
 import hashlib
+import re
 import subprocess
 from pathlib import Path
 
@@ -8,7 +10,6 @@ import pytest
 
 from rig import product
 from rig.machine import Machine
-from rig.patience import wait_until
 
 ASK = """
 import pwd, sys
@@ -17,6 +18,16 @@ for line in sys.stdin:
         print(pwd.getpwnam(line.strip()).pw_uid, flush=True)
     except KeyError:
         print("absent", flush=True)
+"""
+HOLD_A_LEASE = """
+import fcntl, os, signal, sys
+state = ["held"]
+signal.signal(signal.SIGIO, lambda *_: state.append("wanted"))
+descriptor = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+print("ready", flush=True)
+for line in sys.stdin:
+    print(state[-1], flush=True)
 """
 RETIRED_BYTE = 72
 
@@ -99,23 +110,22 @@ def test_a_process_that_had_it_mapped_sees_a_new_person_on_its_next_call(machine
     assert ask("nora") == uid
 
 
-def test_a_process_that_had_it_mapped_sees_a_new_person_from_the_rename_on(machine, ask):
-    """While the publisher has not even come back from it."""
-    assert ask("olga") == "absent"
-    published = published_file(machine)
-    before = published.stat().st_ino
-    slow = subprocess.Popen(_injected("rename:delay_exit=2000000", machine.sandbox, "user", "add", "olga"),
-                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    wait_until(lambda: published.stat().st_ino != before, "the rename")
-    found = ask("olga")
-    assert slow.poll() is None, "the publisher had come back: this shows nothing"
-    assert slow.wait(timeout=30) == 0
-    assert found == ask("olga") != "absent"
+def test_the_old_file_is_marked_before_the_new_one_takes_its_place(machine, tmp_path):
+    """Nobody can be told that somebody is absent whom another has seen already."""
+    log = tmp_path / "calls"
+    argv = machine.sandbox.inside("oauth2ctl", "user", "add", "olga")
+    subprocess.run(["strace", "-f", "-qq", "-y", "-o", log, "-e", "trace=pwrite64,rename", "--", *argv],
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+    steps = re.findall(rf'(pwrite64\(\d+<{product.PUBLISHED}>, "\\1", 1, {RETIRED_BYTE}\)'
+                       rf'|rename\("{product.PUBLISHED}.new", "{product.PUBLISHED}"\)) = ', log.read_text())
+    assert [step.split("(")[0] for step in steps] == ["pwrite64", "rename"], log.read_text()
 
 
 def test_a_rename_that_fails_leaves_the_old_file_in_its_place_and_unmarked(machine, ask):
-    done = subprocess.run(_injected("rename:error=EIO", machine.sandbox, "user", "add", "paul"),
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    argv = machine.sandbox.inside("oauth2ctl", "user", "add", "paul")
+    fault = ["-e", "trace=rename", "-e", "inject=rename:error=EIO"]
+    done = subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", *fault, "--", *argv], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True)
     assert "nss.db" in done.stderr and "Input/output error" in done.stderr, done.stderr
     assert published_file(machine).read_bytes()[RETIRED_BYTE] == 0
     assert ask("paul") == "absent"
@@ -123,11 +133,35 @@ def test_a_rename_that_fails_leaves_the_old_file_in_its_place_and_unmarked(machi
     assert ask("paul") != "absent"
 
 
-def _injected(fault, sandbox, *words):
-    """oauth2ctl under strace, with something done to a system call of its own."""
-    call = fault.split(":")[0]
-    return ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={fault}", "--",
-            *sandbox.inside("oauth2ctl", *words)]
+def test_where_the_old_file_cannot_be_marked_a_first_login_has_its_groups_all_the_same(machine, ask):
+    """A read lease on it, as Samba takes them, lets nobody open it for writing. The login waits until everybody has looked at
+    the path again."""
+    machine.provider.people({"rita": {"groups": ["3f1c-staff"]}})
+    with leased(machine) as is_held:
+        assert ask("rita") == "absent"
+        ended = machine.person.first_login("rita", command="id -Gn")
+        assert "idp-staff" in ended.output.split(), ended.screen
+        assert ask("rita") != "absent"
+        assert not is_held(), "nobody has tried to open it for writing: this shows nothing"
+
+
+@contextlib.contextmanager
+def leased(machine):
+    holder = machine.sandbox.popen(["python3", "-c", HOLD_A_LEASE, product.PUBLISHED], text=True, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE)
+
+    def is_held():
+        """Until somebody has wanted to open it for writing; the holder has the lease on then, for 45 s."""
+        holder.stdin.write("\n")
+        holder.stdin.flush()
+        return holder.stdout.readline().strip() == "held"
+
+    if holder.stdout.readline() != "ready\n":
+        pytest.fail("no lease")
+    yield is_held
+    holder.stdin.close()
+    holder.wait(timeout=10)
+    holder.stdout.close()
 
 
 @pytest.mark.parametrize("user", [0, 1000])

@@ -16,7 +16,7 @@ mod table;
 pub use error::SnapshotError;
 pub use file::{APPLICATION_ID, FORMAT, PAGE_SIZE, RETIRED_BYTE};
 pub use hash::{SLOTS, hash_name, hash_tombstone_name, hash_tombstone_uid};
-pub use map::{Mapped, MappedFile, SharedSnapshot};
+pub use map::{INTERVAL, Mapped, MappedFile, SharedSnapshot};
 pub use members::{NameEnds, is_packed_names, name_ends};
 pub use rows::{Gids, Group, Person, State, TEXT_MAX};
 pub use table::{Blob, Chunks};

@@ -18,6 +18,7 @@ pub mod publish;
 mod rename;
 mod reserve;
 pub mod restore;
+mod retire;
 mod revoke;
 mod roster;
 mod schema;

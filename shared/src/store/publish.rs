@@ -3,6 +3,7 @@
 //! find their change published by whoever held it (group commit).
 
 use super::contents::Contents;
+use super::retire::{self, Retiring};
 use super::snapshot_file::{HeaderRow, remove};
 use super::{Places, Store, StoreError, parameters};
 use crate::clock::Clock;
@@ -14,12 +15,14 @@ use crate::types::IdError;
 use rustix::fs::{FlockOperation, Mode};
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a publication waits for the one before it.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// What the readers' coarse clock may be behind ours, and more.
+const MARGIN: Duration = Duration::from_millis(100);
 
 /// What a publication is made from besides the store.
 #[derive(Clone, Debug)]
@@ -103,12 +106,17 @@ pub fn publish(
 ) -> Result<Published, PublishError> {
     let _lock = lock(places, clock)?;
     let inputs = load()?;
-    let published = publish_locked(places, &inputs, want)?;
+    let published = publish_locked(places, &inputs, want, clock)?;
     parameters::refresh(places, &inputs)?;
     Ok(published)
 }
 
-fn publish_locked(places: &Places, inputs: &Inputs, want: Want) -> Result<Published, PublishError> {
+fn publish_locked(
+    places: &Places,
+    inputs: &Inputs,
+    want: Want,
+    clock: &dyn Clock,
+) -> Result<Published, PublishError> {
     let store = Store::open(places)?;
     let contents = Contents::new(&store, inputs, beside(&places.nss_db))?;
     // One consistent view of the store for everything that follows.
@@ -118,14 +126,15 @@ fn publish_locked(places: &Places, inputs: &Inputs, want: Want) -> Result<Publis
         Usable::Current { retired } => {
             // By a publisher that died before its rename: every lookup would look at the path until the next one.
             if retired {
-                mark(&places.nss_db, false);
+                retire::take_back(&places.nss_db);
             }
             return Ok(Published::Current);
         }
         Usable::Base(base) => contents.patch_or_rebuild(&places.nss_db, &base, &row),
         Usable::No => contents.rebuild(&row),
     };
-    let published = made.and_then(|published| replace(&places.nss_db, contents.beside()).map(|()| published));
+    let published =
+        made.and_then(|published| replace(&places.nss_db, contents.beside(), clock).map(|()| published));
     if published.is_err() {
         // On a full disk it would be in the way of everybody else.
         let _ = remove(contents.beside());
@@ -191,30 +200,22 @@ pub(super) fn lock(places: &Places, clock: &dyn Clock) -> Result<File, PublishEr
 
 /// Puts the finished file in the place of the published one. Those who have the old one mapped are told before: whoever
 /// has not been told may answer without a look at the path.
-fn replace(nss_db: &Path, beside: &Path) -> Result<(), PublishError> {
+fn replace(nss_db: &Path, beside: &Path, clock: &dyn Clock) -> Result<(), PublishError> {
     let io = |path: &Path, source| SecureFileError::Io { path: path.to_owned(), source };
     let new = File::open(beside).map_err(|source| io(beside, source))?;
     rustix::fs::fchmod(&new, Mode::from_raw_mode(0o644)).map_err(|errno| io(beside, errno.into()))?;
     new.sync_all().map_err(|source| io(beside, source))?;
-    mark(nss_db, true);
+    let old = Retiring::mark(nss_db);
     if let Err(source) = std::fs::rename(beside, nss_db) {
-        mark(nss_db, false);
+        old.take_back();
         return Err(io(nss_db, source).into());
     }
-    Ok(secure_file::sync_directory_of(nss_db)?)
-}
-
-/// Says in the published file, if there is one, whether another takes its place. Where that cannot be written, readers find
-/// the other one within a second.
-fn mark(nss_db: &Path, retired: bool) {
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let file = OpenOptions::new().write(true).custom_flags(flags.bits().cast_signed()).open(nss_db);
-    if let Some(file) = file
-        .ok()
-        .filter(|file| file.metadata().is_ok_and(|m| m.is_file() && m.len() >= snapshot::PAGE_SIZE as u64))
-    {
-        let _ = file.write_all_at(&[u8::from(retired)], snapshot::RETIRED_BYTE as u64);
+    if !old.is_told() {
+        // A login must not go on while its own process still takes the old file for the newest: sshd would ask it for the
+        // person's groups. Under the lock, for those who find their change published are no better off.
+        clock.sleep(snapshot::INTERVAL.saturating_add(MARGIN));
     }
+    Ok(secure_file::sync_directory_of(nss_db)?)
 }
 
 fn beside(nss_db: &Path) -> PathBuf {

@@ -6,7 +6,7 @@ mod shared;
 mod slots;
 
 pub use mapped::MappedFile;
-pub use shared::{Mapped, SharedSnapshot};
+pub use shared::{INTERVAL, Mapped, SharedSnapshot};
 
 /// The kernel's coarse monotonic clock, modulo 2^32 (seven weeks): only differences are used. Read from the vDSO
 /// (clock_gettime(2)), without a system call.

@@ -4,7 +4,8 @@
 //!
 //! * A publisher sets a byte in the old file ([`super::super::RETIRED_BYTE`]) before it renames the new one over it. Every
 //!   process sees the byte through its mapping, without a system call, and from then on compares the path with what is
-//!   mapped at every question. So an answer out of a file without the byte is as new as the question.
+//!   mapped at every question. So an answer out of a file without the byte is as new as the question. A publisher that
+//!   cannot set it waits until everybody has compared the path ([`INTERVAL`]).
 //! * Where a mapping may miss what is written to its file ([`MappedFile::shows_writes`]), the path is compared before
 //!   anything is said to be absent: somebody who was just published is found at once.
 //! * In case the file was replaced in another way, one thread a second compares the path. The clock is the coarse one,
@@ -19,9 +20,10 @@ use super::slots::{Pin, Slots};
 use crate::snapshot::{Layout, Snapshot, SnapshotError};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-/// Milliseconds between two looks at the path.
-const INTERVAL: u32 = 1000;
+/// Between two looks at the path that no publisher has asked for.
+pub const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The newest published database at a path. Made for a static: what it maps stays mapped until it is replaced.
 pub struct SharedSnapshot {
@@ -101,7 +103,8 @@ impl SharedSnapshot {
     ) -> Result<Option<R>, SnapshotError> {
         let (held, age) = self.newest()?;
         let answer = ask(held.snapshot());
-        if matches!((&answer, age), (Ok(Some(_)), _) | (_, Age::Now)) {
+        // An error may be that of a file which somebody has mended meanwhile.
+        if matches!((&answer, age), (Ok(Some(_)), _) | (Ok(None), Age::Now)) {
             return answer;
         }
         match self.newer_than(&held)? {
@@ -125,7 +128,7 @@ impl SharedSnapshot {
     fn must_compare(&self) -> bool {
         let (now, before) = (coarse_milliseconds(), self.mapped.compared.load(Ordering::Relaxed));
         // Also when the clock has gone back, as it does for a process that enters a time namespace.
-        now.wrapping_sub(before) >= INTERVAL
+        u128::from(now.wrapping_sub(before)) >= INTERVAL.as_millis()
             && self
                 .mapped
                 .compared
