@@ -55,8 +55,9 @@ pub(super) fn ask<T>(
 /// # Errors
 /// Ctrl-C, the end of input, or no terminal.
 pub(super) fn secret(text: &str, why: &str) -> Result<String, Failure> {
-    put(&format!("\n{why}\n{text}: "));
+    // Hidden before it is asked for: whoever pastes at once is not shown, and loses nothing to the flush.
     let hidden = Hidden::begin()?;
+    put(&format!("\n{why}\n{text}: "));
     let secret = typed(&mut std::io::stdin().lock());
     drop(hidden);
     put("\n");
