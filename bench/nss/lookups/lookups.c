@@ -100,17 +100,29 @@ static size_t batch(const struct service *service, const struct operation *opera
 	return n;
 }
 
+/* Another order for every round: a service that reads megabytes leaves cold caches to the next, and in a fixed order that
+ * would always be the same one. The same sequence each time the program runs. */
+static void shuffle(size_t *order) {
+	for (size_t i = count - 1; i > 0; i--) {
+		size_t j = (size_t)rand() % (i + 1), kept = order[i];
+		order[i] = order[j];
+		order[j] = kept;
+	}
+}
+
 static void latency(const struct operation *operation, size_t rounds) {
-	size_t cell[SERVICES], start = 0;
+	size_t cell[SERVICES], order[SERVICES], start = 0;
 	for (size_t s = 0; s < count; s++) {
+		order[s] = s;
 		if (!operation->has(&services[s]))
 			continue;
 		check(&services[s], operation, 1000 * CELL_US);
 		cell[s] = batch(&services[s], operation);
 	}
 	for (size_t round = 0; round < rounds; round++) {
+		shuffle(order);
 		for (size_t i = 0; i < count; i++) {
-			size_t s = (i + round) % count;
+			size_t s = order[i];
 			if (!operation->has(&services[s]) || (cell[s] == 1 && round % RARELY))
 				continue;
 			uint64_t begun = nanoseconds();
