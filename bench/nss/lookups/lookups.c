@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A cell is one service's share of a round, about CELL_US long. Whoever manages FAST lookups in that time makes SAME: a
+/* A cell is one service's share of a round: what it manages in CELL_US. Whoever manages FAST lookups or more makes SAME: a
  * key that comes again within a cell is found in the processor's caches, so that whoever made more lookups would find more
  * of them there. Services that need longer for a single lookup take part in every RARELYth round alone, so that the fast
  * ones stay close to each other in time. */
