@@ -97,8 +97,8 @@ pub fn passwd_by_name(
     mut copy: impl FnMut(PasswdEntry<'_>) -> Result<(), LookupError>,
 ) -> Answer {
     ask(database, |snapshot| {
-        let person = snapshot.person_by_name(name)?.filter(|person| person.visible);
-        Ok(person.map(|person| copy(PasswdEntry::of(&person))))
+        let person = snapshot.person_by_name(name)?;
+        Ok(person.as_ref().filter(|person| person.visible).map(|person| copy(PasswdEntry::of(person))))
     })
 }
 
@@ -112,8 +112,8 @@ pub fn passwd_by_uid(
     mut copy: impl FnMut(PasswdEntry<'_>) -> Result<(), LookupError>,
 ) -> Answer {
     ask(database, |snapshot| {
-        let person = snapshot.person_by_uid(uid)?.filter(|person| person.visible);
-        Ok(person.map(|person| copy(PasswdEntry::of(&person))))
+        let person = snapshot.person_by_uid(uid)?;
+        Ok(person.as_ref().filter(|person| person.visible).map(|person| copy(PasswdEntry::of(person))))
     })
 }
 

@@ -3,6 +3,8 @@
 //! Nothing here talks to a network, to PAM or to NSS. The order of the modules is their order of dependency:
 //! each uses only those above it.
 
+mod words;
+
 pub mod types;
 
 pub mod text;

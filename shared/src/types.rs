@@ -1,5 +1,6 @@
 //! Value types: parsed once at the boundary, valid ever after.
 
+use crate::words::{HIGH, bytes_between, each_word, eight, equal_bytes};
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -101,37 +102,60 @@ pub enum NameError {
 
 /// Syntax of login and group names (rule 5). Capitals are syntax only where the configuration preserves case, which
 /// is decided where a name is made; a reader accepts both.
-fn check_name(name: &str) -> Result<(), NameError> {
-    let bytes = name.as_bytes();
-    let first = bytes.first().ok_or(NameError::Empty)?;
-    if bytes.len() > NAME_MAX {
+fn check_name(name: &[u8]) -> Result<(), NameError> {
+    let first = name.first().ok_or(NameError::Empty)?;
+    if name.len() > NAME_MAX {
         return Err(NameError::TooLong);
     }
-    if !bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"_.@+-".contains(b)) {
+    let (mut letters, mut others, mut dots) = (0, 0, 0);
+    each_word(name, |word| {
+        letters |= letters_of(word);
+        dots |= equal_bytes(word, b'.');
+        others |= !allowed(word) & HIGH;
+    });
+    if others != 0 {
         return Err(NameError::Character);
     }
     if !(first.is_ascii_alphanumeric() || *first == b'_') {
         return Err(NameError::FirstCharacter);
     }
-    if !bytes.iter().any(u8::is_ascii_alphabetic) {
+    if letters == 0 {
         return Err(NameError::NoLetter);
     }
-    if name.contains("..") || name.ends_with('.') {
-        return Err(NameError::Dots);
-    }
-    if let Some((head, _)) = name.split_once('.')
-        && !name.contains('@')
-        && head.bytes().all(|b| b.is_ascii_digit())
-    {
-        return Err(NameError::NumberBeforeDot);
-    }
-    Ok(())
+    if dots == 0 { Ok(()) } else { check_dots(name) }
 }
 
-/// Is this the syntax of a [`LoginName`]? Allocates nothing (the NSS module asks for every lookup).
+/// The high bit of every letter.
+fn letters_of(word: u64) -> u64 {
+    // With the bit that tells small from capital.
+    bytes_between(word | eight(0x20), b'a', b'z')
+}
+
+/// The high bit of every byte that a name may hold.
+fn allowed(word: u64) -> u64 {
+    let signs = b"_.@+-".iter().fold(0, |found, sign| found | equal_bytes(word, *sign));
+    letters_of(word) | bytes_between(word, b'0', b'9') | signs
+}
+
+fn check_dots(name: &[u8]) -> Result<(), NameError> {
+    if name.windows(2).any(|pair| pair == b"..") || name.ends_with(b".") {
+        return Err(NameError::Dots);
+    }
+    let mut parts = name.split(|byte| *byte == b'.');
+    let numeric = parts.next().is_some_and(|head| head.iter().all(u8::is_ascii_digit));
+    if numeric && !name.contains(&b'@') { Err(NameError::NumberBeforeDot) } else { Ok(()) }
+}
+
+/// The text, if it has the syntax of a [`LoginName`]. Allocates nothing (the NSS module asks for every lookup).
+#[must_use]
+pub fn login_name(name: &[u8]) -> Option<&str> {
+    check_name(name).ok().and_then(|()| std::str::from_utf8(name).ok())
+}
+
+/// Is this the syntax of a [`LoginName`]?
 #[must_use]
 pub fn is_login_name(name: &[u8]) -> bool {
-    std::str::from_utf8(name).is_ok_and(|name| check_name(name).is_ok())
+    check_name(name).is_ok()
 }
 
 macro_rules! name {
@@ -144,7 +168,7 @@ macro_rules! name {
             /// # Errors
             /// The name breaks the syntax; [`NameError`] says how.
             pub fn parse(name: &str) -> Result<Self, NameError> {
-                check_name(name)?;
+                check_name(name.as_bytes())?;
                 Ok(Self(name.to_owned()))
             }
 
@@ -291,6 +315,23 @@ mod tests {
         assert_eq!(LoginName::parse(&"a".repeat(65)), Err(NameError::TooLong));
         assert!(LoginName::parse(&"a".repeat(64)).is_ok());
         assert_eq!(LoginName::parse_lower("Ann"), Err(NameError::Capital));
+    }
+
+    #[test]
+    fn every_byte_is_judged_wherever_it_stands() {
+        for byte in 0..=255_u8 {
+            let allowed = byte.is_ascii_alphanumeric() || b"_.@+-".contains(&byte);
+            for length in 3..20 {
+                for at in 1..length - 1 {
+                    let mut name = vec![b'1'; length];
+                    (name[0], name[length - 1], name[at]) = (b'_', b'x', byte);
+                    assert_eq!(is_login_name(&name), allowed, "{name:?}");
+                    assert_eq!(login_name(&name).map(str::as_bytes), allowed.then_some(&name[..]));
+                    name[length - 1] = b'1';
+                    assert_eq!(is_login_name(&name), byte.is_ascii_alphabetic(), "{name:?}");
+                }
+            }
+        }
     }
 
     #[test]

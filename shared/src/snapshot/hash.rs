@@ -2,6 +2,8 @@
 //! choose login names that fall into one place. (J.-P. Aumasson, D. J. Bernstein: SipHash, a fast short-input PRF,
 //! 2012.) Own code, since every process of the machine carries it: fifty lines without a panic or an unsafe block.
 
+use crate::words::filled_up;
+
 /// A name stands in one of this many slots, beginning at [`hash_name`].
 pub const SLOTS: i64 = 4;
 
@@ -36,9 +38,8 @@ fn siphash(key: &[u8; 16], bytes: &[u8]) -> u64 {
         state.absorb(u64::from_le_bytes(*word));
     }
     // The last word holds what is left and, in its top byte, the length modulo 256.
-    let mut last = [0; 8];
-    last.iter_mut().zip(tail).for_each(|(slot, byte)| *slot = *byte);
-    state.absorb(u64::from_le_bytes(last) | (bytes.len() as u64) << 56);
+    let tail = u64::from_le_bytes(filled_up(tail, 0));
+    state.absorb(tail | (bytes.len() as u64) << 56);
     state.finish()
 }
 

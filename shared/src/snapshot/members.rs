@@ -1,13 +1,16 @@
 //! Packed lists of members, a page at a time: groups have hundreds of members, and getgrnam(3) is asked for them in
 //! every `id` and `ls -l`.
 
+use crate::words::{HIGH, bytes_between, each_word, equal_bytes, filled_up, zero_bytes};
+
 /// Could this be part of a packed list: names without a character that would break a line of group(5) or a terminal,
 /// each ended by NUL? What else makes a login name matters where one is looked up, not in a list.
 #[must_use]
 #[inline(never)] // this crate is built for speed, its caller for size
 pub fn is_packed_names(chunk: &[u8]) -> bool {
-    let (words, tail) = chunk.as_chunks();
-    words.iter().chain(&filled_up(tail)).all(|word| !breaks_line(u64::from_le_bytes(*word)))
+    let mut breaks = 0;
+    each_word(chunk, |word| breaks |= breaks_line(word));
+    breaks == 0
 }
 
 /// The offsets of the NULs in a chunk.
@@ -35,7 +38,8 @@ impl Iterator for NameEnds<'_> {
         while self.marks == 0 {
             let (word, rest) = match self.words.split_first() {
                 Some((word, rest)) => (*word, rest),
-                None => (filled_up(std::mem::take(&mut self.tail))?, self.words),
+                None if self.tail.is_empty() => return None,
+                None => (filled_up(std::mem::take(&mut self.tail), b'_'), self.words),
             };
             self.words = rest;
             self.offset += 8;
@@ -47,33 +51,10 @@ impl Iterator for NameEnds<'_> {
     }
 }
 
-/// A last word of fewer than eight bytes, and letters behind them.
-fn filled_up(tail: &[u8]) -> Option<[u8; 8]> {
-    let mut word = [b'a'; 8];
-    word.iter_mut().zip(tail).for_each(|(slot, byte)| *slot = *byte);
-    (!tail.is_empty()).then_some(word)
-}
-
-/// The same byte eight times.
-const fn eight(byte: u8) -> u64 {
-    u64::from_ne_bytes([byte; 8])
-}
-
-const HIGH: u64 = eight(0x80);
-const LOW: u64 = eight(0x7f);
-
-/// The high bit of every byte that is 0: adding 7f carries into it from any of the lower bits.
-fn zero_bytes(word: u64) -> u64 {
-    !(((word & LOW) + LOW) | word | LOW)
-}
-
-/// Is any of the bytes a control character other than NUL, a space, a comma, a colon, DEL or not ASCII?
-fn breaks_line(word: u64) -> bool {
-    let low = word & LOW;
-    // Carries into the high bit from '!' on, and from DEL on.
-    let (printable, delete) = (low + eight(0x80 - b'!'), low + eight(0x80 - 0x7f));
-    let separator = zero_bytes(word ^ eight(b',')) | zero_bytes(word ^ eight(b':'));
-    ((word | delete | separator | !(printable | zero_bytes(word))) & HIGH) != 0
+/// The high bit of every byte that is a control character other than NUL, a space, a comma, a colon, DEL or not ASCII.
+fn breaks_line(word: u64) -> u64 {
+    let separators = equal_bytes(word, b',') | equal_bytes(word, b':');
+    HIGH & !(zero_bytes(word) | bytes_between(word, b'!', b'~')) | separators
 }
 
 #[cfg(test)]

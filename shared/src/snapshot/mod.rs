@@ -7,21 +7,24 @@
 
 mod error;
 mod file;
+mod gids;
 mod hash;
 mod map;
 mod members;
 mod rows;
+mod search;
 mod table;
 
 pub use error::SnapshotError;
 pub use file::{APPLICATION_ID, FORMAT, PAGE_SIZE, RETIRED_BYTE};
+pub use gids::Gids;
 pub use hash::{SLOTS, hash_name, hash_tombstone_name, hash_tombstone_uid};
 pub use map::{INTERVAL, Mapped, MappedFile, SharedSnapshot};
 pub use members::{NameEnds, is_packed_names, name_ends};
-pub use rows::{Gids, Group, Person, State, TEXT_MAX};
+pub use rows::{Group, Person, State, TEXT_MAX};
 pub use table::{Blob, Chunks};
 
-use crate::types::{NAME_MAX, is_login_name};
+use crate::types::{NAME_MAX, login_name};
 use file::Pages;
 use table::{Columns, count, seek};
 
@@ -93,8 +96,8 @@ impl<'a> Snapshot<'a> {
     /// # Errors
     /// The row is missing or damaged.
     pub fn header(&self) -> Result<Header<'a>, SnapshotError> {
-        let row = self.exactly(self.layout.header, 1)?.ok_or(SnapshotError::Damaged("no header"))?;
-        Header::decode(row)
+        let header = self.exactly(self.layout.header, 1, |_, columns| Header::decode(columns))?;
+        header.ok_or(SnapshotError::Damaged("no header"))
     }
 
     /// The person of this name, whether visible or not.
@@ -102,9 +105,7 @@ impl<'a> Snapshot<'a> {
     /// # Errors
     /// The file is damaged or the row must not be served.
     pub fn person_by_name(&self, name: &[u8]) -> Result<Option<Person<'a>>, SnapshotError> {
-        self.named(self.layout.passwd_name, name)?
-            .map(|(name, columns)| Person::by_name(name, columns))
-            .transpose()
+        self.named(self.layout.passwd_name, name, Person::by_name)
     }
 
     /// The person with this uid, whether visible or not.
@@ -112,8 +113,7 @@ impl<'a> Snapshot<'a> {
     /// # Errors
     /// As [`Self::person_by_name`].
     pub fn person_by_uid(&self, uid: u32) -> Result<Option<Person<'a>>, SnapshotError> {
-        let row = self.exactly(self.layout.passwd, i64::from(uid))?;
-        row.map(|columns| Person::by_uid(i64::from(uid), columns)).transpose()
+        self.exactly(self.layout.passwd, i64::from(uid), Person::by_uid)
     }
 
     /// The group of this name. Private groups of people have no row: see [`Person::private_group`].
@@ -121,9 +121,7 @@ impl<'a> Snapshot<'a> {
     /// # Errors
     /// As [`Self::person_by_name`].
     pub fn group_by_name(&self, name: &[u8]) -> Result<Option<Group<'a>>, SnapshotError> {
-        self.named(self.layout.grp_name, name)?
-            .map(|(name, columns)| Group::by_name(name, columns))
-            .transpose()
+        self.named(self.layout.grp_name, name, Group::by_name)
     }
 
     /// The group with this gid; as [`Self::group_by_name`].
@@ -131,8 +129,7 @@ impl<'a> Snapshot<'a> {
     /// # Errors
     /// As [`Self::person_by_name`].
     pub fn group_by_gid(&self, gid: u32) -> Result<Option<Group<'a>>, SnapshotError> {
-        let row = self.exactly(self.layout.grp, i64::from(gid))?;
-        row.map(|columns| Group::by_gid(i64::from(gid), columns)).transpose()
+        self.exactly(self.layout.grp, i64::from(gid), Group::by_gid)
     }
 
     /// The person with the smallest uid, or with the smallest above `uid`.
@@ -140,8 +137,7 @@ impl<'a> Snapshot<'a> {
     /// # Errors
     /// As [`Self::person_by_name`].
     pub fn people_after(&self, uid: Option<u32>) -> Result<Option<Person<'a>>, SnapshotError> {
-        let row = self.following(self.layout.passwd, uid)?;
-        row.map(|(key, columns)| Person::by_uid(key, columns)).transpose()
+        self.following(self.layout.passwd, uid, Person::by_uid)
     }
 
     /// The group with the smallest gid, or with the smallest above `gid`.
@@ -149,8 +145,7 @@ impl<'a> Snapshot<'a> {
     /// # Errors
     /// As [`Self::person_by_name`].
     pub fn groups_after(&self, gid: Option<u32>) -> Result<Option<Group<'a>>, SnapshotError> {
-        let row = self.following(self.layout.grp, gid)?;
-        row.map(|(key, columns)| Group::by_gid(key, columns)).transpose()
+        self.following(self.layout.grp, gid, Group::by_gid)
     }
 
     /// Was somebody of this name removed?
@@ -184,36 +179,53 @@ impl<'a> Snapshot<'a> {
         Ok(agree.then_some((people, groups)))
     }
 
-    /// The columns behind the key of the row with exactly this key.
-    fn exactly(&self, root: u32, key: i64) -> Result<Option<Columns<'a>>, SnapshotError> {
-        match seek(self.pages, root, key)? {
-            Some(row) if row.key == key => row.columns.behind_key().map(Some),
-            _ => Ok(None),
-        }
+    /// The row with exactly this key, decoded by its key and the columns behind it.
+    fn exactly<T>(
+        &self,
+        root: u32,
+        key: i64,
+        decode: impl FnOnce(i64, &mut Columns<'a>) -> Result<T, SnapshotError>,
+    ) -> Result<Option<T>, SnapshotError> {
+        let Some(mut row) = seek(self.pages, root, key)?.filter(|row| row.key == key) else {
+            return Ok(None);
+        };
+        row.columns.skip_key()?;
+        decode(row.key, &mut row.columns).map(Some)
     }
 
-    /// Key and columns of the first row, or of the first with a larger key than `id`.
-    fn following(&self, root: u32, id: Option<u32>) -> Result<Option<(i64, Columns<'a>)>, SnapshotError> {
+    /// The first row, or the first with a larger key than `id`, decoded in the same way.
+    fn following<T>(
+        &self,
+        root: u32,
+        id: Option<u32>,
+        decode: impl FnOnce(i64, &mut Columns<'a>) -> Result<T, SnapshotError>,
+    ) -> Result<Option<T>, SnapshotError> {
         let first = id.map_or(i64::MIN, |id| i64::from(id) + 1);
-        let row = seek(self.pages, root, first)?;
-        row.map(|row| Ok((row.key, row.columns.behind_key()?))).transpose()
+        let Some(mut row) = seek(self.pages, root, first)? else { return Ok(None) };
+        row.columns.skip_key()?;
+        decode(row.key, &mut row.columns).map(Some)
     }
 
-    /// The row of `name`, in one of the slots of its bucket, any of which may be empty: the name as it stands in the
-    /// file, and the columns behind it. What is no login name is nobody's.
-    fn named(&self, root: u32, name: &[u8]) -> Result<Option<(&'a str, Columns<'a>)>, SnapshotError> {
+    /// The row of `name`, in one of the slots of its bucket, any of which may be empty; decoded by the name as it stands
+    /// in the file and the columns behind it. What is no login name is nobody's.
+    fn named<T>(
+        &self,
+        root: u32,
+        name: &[u8],
+        decode: impl FnOnce(&'a str, &mut Columns<'a>) -> Result<T, SnapshotError>,
+    ) -> Result<Option<T>, SnapshotError> {
         if name.len() > NAME_MAX {
             return Ok(None);
         }
         let bucket = hash_name(&self.layout.hash_key, name);
         let last = bucket | (SLOTS - 1);
         let mut slot = bucket;
-        while let Some(row) = seek(self.pages, root, slot)?.filter(|row| row.key <= last) {
-            let mut columns = row.columns.behind_key()?;
-            let found = columns.text()?;
+        while let Some(mut row) = seek(self.pages, root, slot)?.filter(|row| row.key <= last) {
+            row.columns.skip_key()?;
+            let found = row.columns.text()?;
             if found == name {
-                let found = std::str::from_utf8(found).ok().filter(|_| is_login_name(name));
-                return Ok(found.map(|found| (found, columns)));
+                let Some(found) = login_name(found) else { return Ok(None) };
+                return decode(found, &mut row.columns).map(Some);
             }
             let Some(next) = row.key.checked_add(1) else { break };
             slot = next;
@@ -223,7 +235,7 @@ impl<'a> Snapshot<'a> {
 }
 
 impl<'a> Header<'a> {
-    fn decode(mut columns: Columns<'a>) -> Result<Self, SnapshotError> {
+    fn decode(columns: &mut Columns<'a>) -> Result<Self, SnapshotError> {
         const NO_HEADER: SnapshotError = SnapshotError::Damaged("a header column of another size");
         Ok(Self {
             hash_key: columns.bytes()?.try_into().map_err(|_| NO_HEADER)?,

@@ -2,9 +2,10 @@
 //! reader is the last to look before root's programs believe it.
 
 use super::SnapshotError;
-use super::table::{Blob, Chunks, Columns};
-use crate::types::{Gid, NAME_MAX, Uid, is_login_name};
-use std::mem::MaybeUninit;
+use super::gids::{Gids, is_group};
+use super::table::{Blob, Columns};
+use crate::types::{self, Gid, Uid};
+use crate::words::{each_word, equal_bytes, zero_bytes};
 
 /// Gecos, home and shell of a person together, in bytes: what stands in the leaf of the b-tree however many groups
 /// follow (at least 489 bytes do; the name and the numbers have the rest).
@@ -76,25 +77,28 @@ pub struct Person<'a> {
 
 impl<'a> Person<'a> {
     /// From the columns of `passwd` behind its key, the uid.
-    pub(super) fn by_uid(key: i64, mut columns: Columns<'a>) -> Result<Self, SnapshotError> {
+    pub(super) fn by_uid(key: i64, columns: &mut Columns<'a>) -> Result<Self, SnapshotError> {
         let name = login_name(columns.text()?)?;
         Self::decode(name, columns, Some(key))
     }
 
     /// From the columns of `passwd_name` behind its name, which is a login name.
-    pub(super) fn by_name(name: &'a str, columns: Columns<'a>) -> Result<Self, SnapshotError> {
+    pub(super) fn by_name(name: &'a str, columns: &mut Columns<'a>) -> Result<Self, SnapshotError> {
         Self::decode(name, columns, None)
     }
 
     /// From the columns behind the name, in the order of schema.sql; `passwd_name` has the uid as a column.
-    fn decode(name: &'a str, mut columns: Columns<'a>, uid: Option<i64>) -> Result<Self, SnapshotError> {
+    fn decode(name: &'a str, columns: &mut Columns<'a>, uid: Option<i64>) -> Result<Self, SnapshotError> {
         let gid = columns.integer()?;
+        let ahead = columns.values();
         let (gecos, home, shell) = (columns.text()?, columns.text()?, columns.text()?);
+        // They stand one behind the other.
+        let fields = ahead.get(..gecos.len() + home.len() + shell.len()).unwrap_or(ahead);
         let state = State::from_number(columns.integer()?)?;
-        let (confirmed_day, expires_day) = (day(&mut columns)?, day(&mut columns)?);
-        let (visible, private_group) = (boolean(&mut columns)?, boolean(&mut columns)?);
+        let (confirmed_day, expires_day) = (day(columns)?, day(columns)?);
+        let (visible, private_group) = (boolean(columns)?, boolean(columns)?);
         let uid = uid.map_or_else(|| columns.integer(), Ok)?;
-        if breaks_passwd_line(gecos) | breaks_passwd_line(home) | breaks_passwd_line(shell) {
+        if breaks_passwd_line(fields) {
             return Err(SnapshotError::Refused("a field with NUL, newline or colon"));
         }
         Ok(Self {
@@ -119,7 +123,7 @@ impl<'a> Person<'a> {
     /// them.
     #[must_use]
     pub fn supplementary(&self) -> Gids<'a> {
-        Gids { chunks: self.supplementary.chunks(), chunk: &[], carry: Carry::default() }
+        Gids::of(self.supplementary)
     }
 }
 
@@ -137,17 +141,17 @@ pub struct Group<'a> {
 
 impl<'a> Group<'a> {
     /// From the columns of `grp` behind its key, the gid.
-    pub(super) fn by_gid(key: i64, mut columns: Columns<'a>) -> Result<Self, SnapshotError> {
+    pub(super) fn by_gid(key: i64, columns: &mut Columns<'a>) -> Result<Self, SnapshotError> {
         let name = login_name(columns.text()?)?;
         Self::decode(name, columns, Some(key))
     }
 
     /// From the columns of `grp_name` behind its name, which is a group name.
-    pub(super) fn by_name(name: &'a str, columns: Columns<'a>) -> Result<Self, SnapshotError> {
+    pub(super) fn by_name(name: &'a str, columns: &mut Columns<'a>) -> Result<Self, SnapshotError> {
         Self::decode(name, columns, None)
     }
 
-    fn decode(name: &'a str, mut columns: Columns<'a>, gid: Option<i64>) -> Result<Self, SnapshotError> {
+    fn decode(name: &'a str, columns: &mut Columns<'a>, gid: Option<i64>) -> Result<Self, SnapshotError> {
         let gid = gid.map_or_else(|| columns.integer(), Ok)?;
         let gid = number(gid).filter(|gid| is_group(*gid)).ok_or(SnapshotError::Refused("a gid"))?;
         let member_count =
@@ -195,139 +199,6 @@ impl<'a> Group<'a> {
     }
 }
 
-/// The gids of a person's supplementary groups.
-pub struct Gids<'a> {
-    chunks: Chunks<'a>,
-    chunk: &'a [u8],
-    carry: Carry,
-}
-
-impl Gids<'_> {
-    /// Copies gids other than `skip` to the front of `places`: how many. Fewer than there are places: there are no more.
-    /// Somebody in hundreds of groups has them copied here without a question for each.
-    ///
-    /// # Errors
-    /// As the iterator's; what was copied is void then.
-    pub fn copy_to(&mut self, places: &mut [MaybeUninit<u32>], skip: u32) -> Result<usize, SnapshotError> {
-        let mut filled = 0;
-        while let Some(free) = places.get_mut(filled..).filter(|free| !free.is_empty()) {
-            let (words, _) = self.chunk.as_chunks();
-            let words = words.get(..free.len()).unwrap_or(words);
-            if let Some(rest) = self.chunk.get(4 * words.len()..).filter(|_| !words.is_empty()) {
-                filled += copy_words(words, free, skip)?;
-                self.chunk = rest;
-            } else if let Some(word) = self.across_pages()? {
-                filled += copy_words(&[word], free, skip)?;
-            } else {
-                break;
-            }
-        }
-        Ok(filled)
-    }
-
-    /// The word that is cut by the end of a page, or the first on the next one.
-    #[cold]
-    fn across_pages(&mut self) -> Result<Option<[u8; 4]>, SnapshotError> {
-        loop {
-            if let Some(word) = self.carry.fill(&mut self.chunk) {
-                return Ok(Some(word));
-            }
-            match self.chunks.next() {
-                Some(chunk) => self.chunk = chunk?,
-                None if self.carry.length == 0 => return Ok(None),
-                None => {
-                    self.carry.length = 0;
-                    return Err(SnapshotError::Damaged("half a gid"));
-                }
-            }
-        }
-    }
-}
-
-/// Gids that are looked at together: some of the processor's vectors.
-const BLOCK: usize = 16;
-
-/// Copies gids other than `skip`: how many. There are at least as many places as words.
-fn copy_words(words: &[[u8; 4]], places: &mut [MaybeUninit<u32>], skip: u32) -> Result<usize, SnapshotError> {
-    let (blocks, rest) = words.as_chunks::<BLOCK>();
-    let mut filled = 0;
-    for block in blocks {
-        let gids = block.map(u32::from_be_bytes);
-        // Without a branch for each: one that is to be left out, or refused, is nearly never among them.
-        let plain = gids.iter().fold(true, |plain, gid| plain & is_group(*gid) & (*gid != skip));
-        let free = places.get_mut(filled..).unwrap_or_default();
-        match free.first_chunk_mut() {
-            Some(places) if plain => {
-                *places = gids.map(MaybeUninit::new);
-                filled += BLOCK;
-            }
-            _ => filled += copy_each(block, free, skip)?,
-        }
-    }
-    Ok(filled + copy_each(rest, places.get_mut(filled..).unwrap_or_default(), skip)?)
-}
-
-fn copy_each(words: &[[u8; 4]], places: &mut [MaybeUninit<u32>], skip: u32) -> Result<usize, SnapshotError> {
-    let (all, mut places) = (places.len(), places.iter_mut());
-    for word in words {
-        let gid = u32::from_be_bytes(*word);
-        if !is_group(gid) {
-            return Err(SnapshotError::Refused("a supplementary gid"));
-        }
-        if gid != skip
-            && let Some(place) = places.next()
-        {
-            place.write(gid);
-        }
-    }
-    Ok(all - places.len())
-}
-
-/// The beginning of a word whose end is on the next page.
-#[derive(Default)]
-struct Carry {
-    bytes: [u8; 4],
-    length: usize,
-}
-
-impl Carry {
-    /// Takes bytes off the front of `chunk` until a word is whole.
-    fn fill(&mut self, chunk: &mut &[u8]) -> Option<[u8; 4]> {
-        while let Some(slot) = self.bytes.get_mut(self.length) {
-            let (byte, rest) = chunk.split_first()?;
-            (*slot, *chunk) = (*byte, rest);
-            self.length += 1;
-        }
-        self.length = 0;
-        Some(self.bytes)
-    }
-}
-
-impl Iterator for Gids<'_> {
-    type Item = Result<u32, SnapshotError>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        // Nothing is ever carried over into the middle of a page.
-        let word = if let Some((word, rest)) = self.chunk.split_first_chunk() {
-            self.chunk = rest;
-            *word
-        } else {
-            match self.across_pages() {
-                Ok(word) => word?,
-                Err(error) => return Some(Err(error)),
-            }
-        };
-        let gid = u32::from_be_bytes(word);
-        Some(if is_group(gid) { Ok(gid) } else { Err(SnapshotError::Refused("a supplementary gid")) })
-    }
-}
-
-/// Neither root's group nor (gid_t)-1.
-fn is_group(gid: u32) -> bool {
-    (gid != 0) & (gid != u32::MAX)
-}
-
 fn number(value: i64) -> Option<u32> {
     u32::try_from(value).ok()
 }
@@ -346,43 +217,33 @@ fn boolean(columns: &mut Columns<'_>) -> Result<bool, SnapshotError> {
 }
 
 fn login_name(bytes: &[u8]) -> Result<&str, SnapshotError> {
-    const NO_NAME: SnapshotError = SnapshotError::Refused("a name");
-    if bytes.len() > NAME_MAX || !is_login_name(bytes) {
-        return Err(NO_NAME);
-    }
-    std::str::from_utf8(bytes).map_err(|_| NO_NAME)
+    types::login_name(bytes).ok_or(SnapshotError::Refused("a name"))
 }
 
-/// Would the field end early in C or in a line of passwd(5)? Without a branch per byte, so that it is vectorised.
-fn breaks_passwd_line(field: &[u8]) -> bool {
-    field.iter().fold(false, |found, byte| found | matches!(byte, 0 | b'\n' | b':'))
+/// Would a field end early in C or in a line of passwd(5)?
+fn breaks_passwd_line(fields: &[u8]) -> bool {
+    let mut ends = 0;
+    each_word(fields, |word| ends |= zero_bytes(word) | equal_bytes(word, b'\n') | equal_bytes(word, b':'));
+    ends != 0
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(unsafe_code)] // to read what was copied
     use super::*;
 
     #[test]
-    fn gids_are_copied_but_the_one_to_leave_out_wherever_it_stands_and_none_is_served_beside_a_refused_one() {
-        for length in 0..3 * BLOCK as u32 {
-            let gids: Vec<u32> = (1000..1000 + length).collect();
-            let words: Vec<_> = gids.iter().map(|gid| gid.to_be_bytes()).collect();
-            for skip in 999..=1000 + length {
-                let mut places = vec![MaybeUninit::new(7); gids.len()];
-                let filled = copy_words(&words, &mut places, skip).unwrap();
-                // SAFETY: each place was made with a value.
-                let copied: Vec<u32> = places.iter().map(|place| unsafe { place.assume_init() }).collect();
-                let expected: Vec<u32> = gids.iter().copied().filter(|gid| *gid != skip).collect();
+    fn no_byte_that_ends_a_field_is_missed() {
+        for length in 0..40 {
+            let clean = vec![b';'; length];
+            assert!(!breaks_passwd_line(&clean));
+            for (at, byte) in (0..length).flat_map(|at| (0..=255).map(move |byte| (at, byte))) {
+                let mut field = clean.clone();
+                field[at] = byte;
                 assert_eq!(
-                    (&copied[..filled], &copied[filled..]),
-                    (&expected[..], &vec![7; gids.len() - filled][..])
+                    breaks_passwd_line(&field),
+                    b"\0\n:".contains(&byte),
+                    "{byte} at {at} of {length}"
                 );
-            }
-            for (at, refused) in (0..words.len()).flat_map(|at| [(at, 0), (at, u32::MAX)]) {
-                let mut words = words.clone();
-                words[at] = refused.to_be_bytes();
-                assert!(copy_words(&words, &mut vec![MaybeUninit::uninit(); words.len()], 5).is_err());
             }
         }
     }

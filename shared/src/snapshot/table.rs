@@ -4,12 +4,11 @@
 
 use super::SnapshotError;
 use super::file::{PAGE_SIZE, Page, Pages, be16, be32, varint, varint_value};
+use super::search::{Around, lower_bound};
+use crate::words::filled_up;
 
 /// Deepest tree, as in SQLite itself (BTCURSOR_MAX_DEPTH): cycles end here.
 const DEPTH: usize = 20;
-/// Guesses in a page before the rest of it is halved. Three are enough where keys are evenly spread; where they are not,
-/// this is what it costs.
-const GUESSES: usize = 8;
 /// Most bytes of a row that stand in its leaf alone, and fewest that do when it spills over (§1.6, with usable size U:
 /// X = U - 35, M = (U - 12) * 32 / 255 - 23).
 const LOCAL_MOST: usize = PAGE_SIZE - 35;
@@ -31,10 +30,10 @@ pub(super) fn seek<'a>(pages: Pages<'a>, root: u32, key: i64) -> Result<Option<R
     let mut number = root;
     // The subtree that follows the one we went into, from the deepest level that has one.
     let mut following = None;
-    let mut around = Around::default();
+    let mut around = Around::NOTHING;
     for _ in 0..2 * DEPTH {
         let node = Node::open(pages, number)?;
-        let index = node.lower_bound(key, &mut around)?;
+        let index = lower_bound(node.cells(), key, &mut around, |index| node.key(index))?;
         if !node.leaf {
             if index < node.cells() {
                 following = Some(node.child(index + 1)?);
@@ -45,7 +44,7 @@ pub(super) fn seek<'a>(pages: Pages<'a>, root: u32, key: i64) -> Result<Option<R
         } else if let Some(next) = following.take() {
             // All of this leaf is smaller, although its parent promised otherwise: the largest row was deleted.
             number = next;
-            around = Around::default();
+            around = Around::NOTHING;
         } else {
             return Ok(None);
         }
@@ -76,25 +75,6 @@ fn count_below(
         rows += count_below(pages, node.child(index)?, depth, unseen)?;
     }
     Ok(rows)
-}
-
-/// The nearest keys that were seen on both sides of the one that is looked for.
-#[derive(Default)]
-struct Around {
-    smaller: Option<i64>,
-    not_smaller: Option<i64>,
-}
-
-impl Around {
-    /// Where `key` would be among `cells` if all keys were as far from each other as the next: hashes and derived ids
-    /// are. It takes half the probes of halving, each of which is a cache miss in a large file.
-    fn guess(&self, key: i64, cells: usize) -> Option<usize> {
-        let (smaller, not_smaller) = (self.smaller?, self.not_smaller?);
-        let part = key.wrapping_sub(smaller).cast_unsigned() as f64
-            / not_smaller.wrapping_sub(smaller).cast_unsigned() as f64;
-        // Whatever the file says: the cast is defined for every number, and nothing comes out behind the last cell.
-        Some(((part * cells as f64) as usize).min(cells.saturating_sub(1)))
-    }
 }
 
 /// A page of a table b-tree (§1.6).
@@ -136,7 +116,7 @@ impl<'a> Node<'a> {
     #[inline(always)]
     fn key(&self, index: usize) -> Result<i64, SnapshotError> {
         let cell = self.cell(index).ok_or(NO_CELL)?;
-        let at_key = if self.leaf { varint(cell).map(|(_, rest)| rest) } else { cell.get(4..) };
+        let at_key = if self.leaf { behind_length(cell) } else { cell.get(4..) };
         at_key.and_then(varint_value).map(u64::cast_signed).ok_or(NO_CELL)
     }
 
@@ -148,23 +128,6 @@ impl<'a> Node<'a> {
         self.cell(index).and_then(|cell| be32(cell, 0)).ok_or(NO_CELL)
     }
 
-    /// The first cell whose key is not smaller.
-    fn lower_bound(&self, key: i64, around: &mut Around) -> Result<usize, SnapshotError> {
-        let (mut low, mut high) = (0, self.cells());
-        let mut guesses = 0..GUESSES;
-        while low < high {
-            let guess = guesses.next().and_then(|_| around.guess(key, high - low));
-            let middle = guess.map_or_else(|| low.midpoint(high), |guess| low + guess);
-            let found = self.key(middle)?;
-            if found < key {
-                (low, around.smaller) = (middle + 1, Some(found));
-            } else {
-                (high, around.not_smaller) = (middle, Some(found));
-            }
-        }
-        Ok(low)
-    }
-
     fn row(&self, pages: Pages<'a>, index: usize) -> Result<Row<'a>, SnapshotError> {
         let cell = self.cell(index).ok_or(NO_CELL)?;
         let (length, rest) = varint(cell).ok_or(NO_CELL)?;
@@ -174,6 +137,15 @@ impl<'a> Node<'a> {
         let (payload, after) = rest.split_at_checked(local).ok_or(NO_CELL)?;
         let overflow = if local < length { be32(after, 0).ok_or(NO_CELL)? } else { 0 };
         Ok(Row { key: key.cast_signed(), columns: Columns::open(pages, payload, overflow)? })
+    }
+}
+
+/// What follows the length of a row, which is nearly always one or two bytes.
+#[inline(always)]
+fn behind_length(cell: &[u8]) -> Option<&[u8]> {
+    match cell {
+        [0..0x80, rest @ ..] | [_, 0..0x80, rest @ ..] => Some(rest),
+        _ => varint(cell).map(|(_, rest)| rest),
     }
 }
 
@@ -219,28 +191,36 @@ impl<'a> Columns<'a> {
         Ok(value)
     }
 
-    /// The columns behind an INTEGER PRIMARY KEY, which is stored as NULL: the row's key stands for it.
-    pub(super) fn behind_key(mut self) -> Result<Self, SnapshotError> {
+    /// What stands in the leaf of the columns that are left, one behind the other.
+    pub(super) fn values(&self) -> &'a [u8] {
+        self.values
+    }
+
+    /// Over an INTEGER PRIMARY KEY, which is stored as NULL: the row's key stands for it.
+    pub(super) fn skip_key(&mut self) -> Result<(), SnapshotError> {
         match self.serial_type()? {
-            0 => Ok(self),
+            0 => Ok(()),
             _ => Err(SnapshotError::Damaged("a key column that is not NULL")),
         }
     }
 
     pub(super) fn optional_integer(&mut self) -> Result<Option<i64>, SnapshotError> {
-        let length = match self.serial_type()? {
-            0 => return Ok(None),
-            8 => return Ok(Some(0)),
-            9 => return Ok(Some(1)),
-            length @ 1..=4 => length,
-            5 => 6,
-            6 => 8,
-            _ => return Err(SnapshotError::Damaged("a column that is no integer")),
-        };
-        let bytes = self.take(length)?;
-        // Two's complement, big-endian: the first byte carries the sign.
-        let sign = if bytes.first().is_some_and(|byte| byte & 0x80 != 0) { -1 } else { 0 };
-        Ok(Some(bytes.iter().fold(sign, |value, byte| value << 8 | i64::from(*byte))))
+        let serial = self.serial_type()?;
+        // Without a jump table, which would be one more place that a lookup touches.
+        if serial == 0 {
+            return Ok(None);
+        }
+        if serial > 6 {
+            let constant = serial.wrapping_sub(8);
+            let known = (constant <= 1).then_some(Some(constant.cast_signed()));
+            return known.ok_or(SnapshotError::Damaged("a column that is no integer"));
+        }
+        // Types 1 to 4 are as many bytes long, 5 and 6 are six and eight.
+        let length = serial + u64::from(serial > 4) + u64::from(serial > 5);
+        let word = self.values.first_chunk().copied().unwrap_or_else(|| filled_up(self.values, 0));
+        self.take(length)?;
+        // Two's complement, big-endian.
+        Ok(Some(i64::from_be_bytes(word) >> (64 - 8 * length)))
     }
 
     pub(super) fn integer(&mut self) -> Result<i64, SnapshotError> {
@@ -263,7 +243,7 @@ impl<'a> Columns<'a> {
     }
 
     /// The last column, which may continue on overflow pages.
-    pub(super) fn blob(mut self) -> Result<Blob<'a>, SnapshotError> {
+    pub(super) fn blob(&mut self) -> Result<Blob<'a>, SnapshotError> {
         let serial = self.serial_type()?;
         if serial < 12 || serial % 2 == 1 {
             return Err(SnapshotError::Damaged("a column that is no BLOB"));
@@ -365,5 +345,35 @@ mod tests {
         assert_eq!(local_length(5000), 489 + (5000 - 489) % 4092);
         assert_eq!(local_length(489 + 4092 * 3), 489);
         assert!((4062..50_000).all(|length| (489..=4061).contains(&local_length(length))));
+    }
+    #[test]
+    fn an_integer_is_as_long_as_its_type_says_at_the_end_of_a_row_too() {
+        let cases: [(u8, &[u8], Option<i64>); 10] = [
+            (0, &[], None),
+            (8, &[], Some(0)),
+            (9, &[], Some(1)),
+            (1, &[0xff], Some(-1)),
+            (2, &[0x80, 0], Some(-32_768)),
+            (3, &[1, 0, 2], Some(65_538)),
+            (4, &[0x7f, 0xff, 0xff, 0xff], Some(0x7fff_ffff)),
+            (5, &[0xff, 0xff, 0, 0, 0, 0], Some(-1 << 32)),
+            (6, &[0x7f, 1, 2, 3, 4, 5, 6, 7], Some(0x7f01_0203_0405_0607)),
+            (6, &[0x80, 0, 0, 0, 0, 0, 0, 0], Some(i64::MIN)),
+        ];
+        let read = |serial: u8, values: &[u8]| {
+            let (types, pages) = ([serial], Pages::reopen(&[]));
+            let mut columns = Columns { pages, types: &types, values, overflow: 0 };
+            columns.optional_integer().map(|number| (number, columns.values.len())).ok()
+        };
+        for (serial, bytes, number) in cases {
+            for behind in 0..10 {
+                let values = [bytes, &[0xa5; 10][..behind]].concat();
+                assert_eq!(read(serial, &values), Some((number, behind)), "type {serial}");
+            }
+            assert!(bytes.is_empty() || read(serial, &bytes[1..]).is_none());
+        }
+        for serial in [7, 10, 11, 12, 13, 127] {
+            assert_eq!(read(serial, &[0; 16]), None);
+        }
     }
 }
