@@ -80,9 +80,18 @@ def amount(value, unit):
     return f"{text} {unit}".rstrip()
 
 
+def ratio(figures, peer):
+    """The median of the ratios of each round, whose figures were taken within milliseconds of each other: what else the
+    machine does weighs on both."""
+    return statistics.median(_ratios(figures, peer))
+
+
+def _ratios(figures, peer):
+    return [figure / peer[n] for n, figure in figures.items() if n in peer]
+
+
 def lines(row, users, unit, rounds, remark=""):
-    """Lines of a row from {service: {round: figure}}. A ratio is the median of the ratios of each round, whose figures
-    were taken within milliseconds of each other: what else the machine does weighs on both."""
+    """Lines of a row from {service: {round: figure}}."""
     ours = statistics.median(rounds["oauth2"].values())
     for target in TARGETS[row][1]:
         if target.users not in (None, users):
@@ -91,10 +100,9 @@ def lines(row, users, unit, rounds, remark=""):
             yield Line(row, users, target, ours, ours, None, unit, remark=remark)
             continue
         peer = rounds[target.peer]
-        ratios = [figure / peer[n] for n, figure in rounds["oauth2"].items() if n in peer]
-        quartiles = tuple(statistics.quantiles(ratios, n=4)[::2])
-        yield Line(row, users, target, statistics.median(ratios), ours, statistics.median(peer.values()), unit, quartiles,
-                   remark)
+        quartiles = tuple(statistics.quantiles(_ratios(rounds["oauth2"], peer), n=4)[::2])
+        yield Line(row, users, target, ratio(rounds["oauth2"], peer), ours, statistics.median(peer.values()), unit,
+                   quartiles, remark)
 
 
 def plain(row, users, value, unit="", remark=""):

@@ -28,7 +28,8 @@ def build():
     PROGRAMS.mkdir(parents=True, exist_ok=True)
     lookups = sorted((HERE / "lookups").glob("*.c"))
     subprocess.run(["gcc", *CFLAGS, "-pthread", "-o", PROGRAMS / "lookups", *lookups], check=True)
-    subprocess.run(["gcc", *CFLAGS, "-o", PROGRAMS / "process", HERE / "process.c"], check=True)
+    for program in ("process", "keep"):
+        subprocess.run(["gcc", *CFLAGS, "-o", PROGRAMS / program, HERE / f"{program}.c"], check=True)
 
 
 class World(Sandbox):
@@ -54,6 +55,16 @@ class World(Sandbox):
         self._publish()
         if with_sss:
             self._warm_sss()
+        self._keeper = self._keep()
+
+    def _keep(self):
+        """What the services read stays in memory, as one piece as it is."""
+        places = [self.people / "passwd", self.people / "group", *self.people.glob("*.cache*"),
+                  *(self.people / "extrausers").iterdir(), *self.state.glob("nss.db"), *self.var.glob("lib/sss/mc/*")]
+        keeper = subprocess.Popen([PROGRAMS / "keep", *places], stdout=subprocess.PIPE)
+        if keeper.stdout.readline() != b"kept\n":
+            raise AssertionError("keep: see above")
+        return keeper
 
     def _write(self, keys):
         shutil.rmtree(self.people, ignore_errors=True)
@@ -77,6 +88,8 @@ class World(Sandbox):
             subprocess.run(["mount", "--bind", source, target], check=True)
 
     def stop(self):
+        self._keeper.kill()
+        self._keeper.communicate()
         super().stop()
         shutil.rmtree(self.people, ignore_errors=True)
 
