@@ -13,7 +13,7 @@ from make_db import Group, Person
 from module import DATABASE, NOTFOUND, SUCCESS, TRYAGAIN, UNAVAIL, Module
 
 ANN = Person("ann", 1879050000)
-SLOTS = 16  # of shared/src/snapshot/map/slots.rs
+SLOTS = 6  # of shared/src/snapshot/map/slots.rs
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 OVERFLOW = 65534

@@ -38,8 +38,9 @@ use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering::SeqCst};
 
-/// One is current, one or two are still being read; the rest is for what forks leave behind.
-const SLOTS: usize = 16;
+/// One is current, one or two are still being read; the rest is for what forks leave behind. With more, the statics of the
+/// module would not fit into its page of data: another mapping and two page faults in each process that looks one name up.
+const SLOTS: usize = 6;
 /// Threads of two lanes do not disturb each other.
 const LANES: usize = 8;
 
