@@ -53,15 +53,16 @@ class World(Sandbox):
             self.services[f"{label}:oauth2"] = f"/srv/{label}.so"
             self.fast.append(f"{label}:oauth2")
         self._publish()
+        # At once: what idles while sssd's cache is filled would be gone by then.
+        self._keepers = [self._keep([self.people / "passwd", self.people / "group", *self.people.glob("*.cache*"),
+                                     *(self.people / "extrausers").iterdir(), self.state / "nss.db"])]
         if with_sss:
             self._warm_sss()
-        self._keeper = self._keep()
+            self._keepers.append(self._keep(self.var.glob("lib/sss/mc/*")))
 
-    def _keep(self):
+    def _keep(self, files):
         """What the services read stays in memory, as one piece as it is."""
-        places = [self.people / "passwd", self.people / "group", *self.people.glob("*.cache*"),
-                  *(self.people / "extrausers").iterdir(), *self.state.glob("nss.db"), *self.var.glob("lib/sss/mc/*")]
-        keeper = subprocess.Popen([PROGRAMS / "keep", *places], stdout=subprocess.PIPE)
+        keeper = subprocess.Popen([PROGRAMS / "keep", *files], stdout=subprocess.PIPE)
         if keeper.stdout.readline() != b"kept\n":
             raise AssertionError("keep: see above")
         return keeper
@@ -88,8 +89,9 @@ class World(Sandbox):
             subprocess.run(["mount", "--bind", source, target], check=True)
 
     def stop(self):
-        self._keeper.kill()
-        self._keeper.communicate()
+        for keeper in self._keepers:
+            keeper.kill()
+            keeper.communicate()
         super().stop()
         shutil.rmtree(self.people, ignore_errors=True)
 
