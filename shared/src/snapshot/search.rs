@@ -32,7 +32,7 @@ struct Spread {
     scale: u64,
 }
 
-/// A page has fewer than 2^11 cells, and 2^48 times that is a u64. With a distance of 32 bits, 2^32 times the scale is too.
+/// A page has fewer than 2^11 cells: 2^48 times that is a u64, and so is the scale times any distance within the range.
 const FRACTION: u32 = 48;
 
 impl Spread {
