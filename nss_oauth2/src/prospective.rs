@@ -5,6 +5,7 @@
 //! entry points alone.
 
 use crate::lookup::{GroupEntry, LookupError, PasswdEntry};
+use rustix::fs::{CWD, readlinkat_raw};
 use shared::etc::LocalNames;
 use shared::first_login::{self, FirstLogin};
 use shared::identity::account::Account;
@@ -12,6 +13,7 @@ use shared::prospective::{self, Absent, Surroundings};
 use shared::snapshot::{SharedSnapshot, Snapshot, SnapshotError};
 use shared::types::is_login_name;
 use shared::{paths, secure_file};
+use std::mem::MaybeUninit;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
@@ -129,6 +131,9 @@ const SSHD: [&str; 7] = [
     "/usr/lib/misc/sshd-session",
 ];
 
+/// Bytes: more than any of these has, ` (deleted)` and all.
+const LONGEST: usize = 128;
+
 /// Is this process sshd, with root's rights?
 #[must_use]
 pub fn root_inside_sshd() -> bool {
@@ -138,17 +143,20 @@ pub fn root_inside_sshd() -> bool {
     const SSHD: u8 = 1;
     const OTHER: u8 = 2;
     if PROGRAM.load(Relaxed) == UNKNOWN {
+        // Not std's read_link: it asks for memory, and every process that misses a name comes by here. What does not fit
+        // is cut off, and none of ours.
+        let mut room = [MaybeUninit::uninit(); LONGEST];
         // Without /proc nothing is concluded, and asked again.
-        let Ok(program) = std::fs::read_link("/proc/self/exe") else { return false };
-        PROGRAM.store(if is_sshd(&program) { SSHD } else { OTHER }, Relaxed);
+        let Ok((program, _)) = readlinkat_raw(CWD, c"/proc/self/exe", &mut room) else { return false };
+        PROGRAM.store(if is_sshd(program) { SSHD } else { OTHER }, Relaxed);
     }
     PROGRAM.load(Relaxed) == SSHD && rustix::process::geteuid().is_root()
 }
 
 /// The kernel adds ` (deleted)` when the file was replaced under the running program (proc_pid_exe(5)).
-fn is_sshd(program: &Path) -> bool {
-    let Some(program) = program.to_str() else { return false };
-    SSHD.contains(&program.strip_suffix(" (deleted)").unwrap_or(program))
+fn is_sshd(program: &[u8]) -> bool {
+    let program = program.strip_suffix(b" (deleted)").unwrap_or(program);
+    SSHD.iter().any(|sshd| sshd.as_bytes() == program)
 }
 
 #[cfg(test)]
@@ -158,11 +166,16 @@ mod tests {
     #[test]
     fn sshd_is_known_by_its_path_also_after_an_upgrade() {
         for path in ["/usr/sbin/sshd", "/usr/lib/openssh/sshd-session (deleted)"] {
-            assert!(is_sshd(Path::new(path)), "{path}");
+            assert!(is_sshd(path.as_bytes()), "{path}");
         }
         for path in ["/home/ann/sshd", "/usr/sbin/sshd2", "/usr/sbin/sshd (deleted) (deleted)", "sshd", ""] {
-            assert!(!is_sshd(Path::new(path)), "{path}");
+            assert!(!is_sshd(path.as_bytes()), "{path}");
         }
+    }
+
+    #[test]
+    fn the_longest_path_leaves_room_so_that_a_path_which_is_cut_off_is_none_of_them() {
+        assert!(SSHD.iter().all(|sshd| sshd.len() + " (deleted)".len() < LONGEST));
     }
 
     #[test]

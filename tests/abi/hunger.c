@@ -121,9 +121,26 @@ static void without_memory_from_the_start(void)
     CHECK(hunger.refused > 0, "nothing was refused");
     feed();
     hits();
-    misses(NSS_STATUS_NOTFOUND, ENOENT);
 }
 
+/* The first miss of a process finds out which program this is; where that cannot be told, every miss asks again. */
+static void a_first_miss_without_proc(void)
+{
+    pid_t child = fork();
+    CHECK(child >= 0, "%s", strerror(errno));
+    if (child == 0) {
+        CHECK(chroot("/dev") == 0 && chdir("/") == 0 && access("/proc", F_OK) != 0, "%s", strerror(errno));
+        starve(ENOMEM);
+        answer got = by_name("nobody");
+        CHECK(got.status == NSS_STATUS_NOTFOUND || got.status == NSS_STATUS_UNAVAIL, "status %d", got.status);
+        CHECK(hunger.refused == 0, "%ld allocations", hunger.refused);
+        _exit(0);
+    }
+    int ended;
+    CHECK(waitpid(child, &ended, 0) == child && ended == 0, "ended with %x", ended);
+}
+
+/* Nobody has been missed in this process before. */
 static void with_a_database_mapped(void)
 {
     long entered;
@@ -213,6 +230,7 @@ int main(int argc, char **argv)
     publish_bytes(old, old_size);
     load_module(argv[1]);
     without_memory_from_the_start();
+    a_first_miss_without_proc();
     with_a_database_mapped();
     when_another_one_is_published(new, new_size);
     int again[] = {ENOMEM, EAGAIN, ENFILE}, never[] = {EACCES, EPERM, ENODEV, EINVAL};
