@@ -25,7 +25,8 @@ impl<'b> Room<'b> {
         }
         // No object is larger; a caller that says SIZE_MAX means "enough".
         let length = length.min(isize::MAX.unsigned_abs());
-        // SAFETY: the caller's promise; bytes that may be uninitialised have no other demand.
+        // SAFETY: the caller's promise; bytes that may be uninitialised have no other demand. Of a length that was made up
+        // no more is touched than an entry takes, for which the caller has room.
         Self { free: unsafe { std::slice::from_raw_parts_mut(start.cast(), length) } }
     }
 
@@ -123,10 +124,11 @@ fn put_members(
 fn put_names(
     packed: Blob<'_>,
     pointers: &mut [MaybeUninit<*mut c_char>],
-    mut place: &mut [MaybeUninit<u8>],
+    place: &mut [MaybeUninit<u8>],
 ) -> Result<(), LookupError> {
     const BAD: LookupError = LookupError::Database(SnapshotError::Damaged("a list of members"));
-    let base = place.as_mut_ptr().cast::<c_char>();
+    // All is written through this, and `place` is not used again: the pointers to names stay good.
+    let (base, room) = (place.as_mut_ptr().cast::<u8>(), place.len());
     let mut slots = pointers.iter_mut();
     // Offsets in the list: of the current name, and of the current chunk.
     let (mut name, mut chunk_start) = (0, 0);
@@ -135,15 +137,18 @@ fn put_names(
         if !is_packed_names(chunk) {
             return Err(BAD);
         }
-        let (free, rest) = place.split_at_mut_checked(chunk.len()).ok_or(BAD)?;
-        write_bytes(free, chunk);
-        place = rest;
+        if chunk.len() > room - chunk_start {
+            return Err(BAD);
+        }
+        // SAFETY: from `chunk_start` on, which is not behind its end, `place` has at least as many bytes as `chunk`, and
+        // nobody else has a reference to them.
+        unsafe { base.add(chunk_start).copy_from_nonoverlapping(chunk.as_ptr(), chunk.len()) };
         for end in name_ends(chunk) {
             let end = chunk_start + end;
             if end == name {
                 return Err(BAD);
             }
-            slots.next().ok_or(BAD)?.write(base.wrapping_add(name));
+            slots.next().ok_or(BAD)?.write(base.wrapping_add(name).cast());
             name = end + 1;
         }
         chunk_start += chunk.len();

@@ -31,9 +31,12 @@ const FAULT: (NssStatus, Option<c_int>) = (NssStatus::Unavail, Some(libc::EIO));
 /// `errnop` is null or points to an int that may be written.
 pub(super) unsafe fn guard(errnop: *mut c_int, body: impl FnOnce() -> Answer) -> c_int {
     silence_panics();
-    // SAFETY: glibc and musl give the address of this thread's errno, valid as long as the thread.
-    let errno = unsafe { &mut *libc::__errno_location() };
-    let before = *errno;
+    // SAFETY: glibc and musl give the address of this thread's errno, valid as long as the thread. No reference is kept:
+    // libc writes there meanwhile.
+    let (errno, before) = unsafe {
+        let errno = libc::__errno_location();
+        (errno, *errno)
+    };
     let (status, code) = catch_unwind(AssertUnwindSafe(body)).map_or_else(
         |payload| {
             // Dropping it would run code that may panic once more.
@@ -42,7 +45,8 @@ pub(super) unsafe fn guard(errnop: *mut c_int, body: impl FnOnce() -> Answer) ->
         },
         |answer| status(&answer),
     );
-    *errno = before;
+    // SAFETY: as above; this is still the same thread.
+    unsafe { *errno = before };
     if let (Some(code), false) = (code, errnop.is_null()) {
         // SAFETY: the caller's promise; not null.
         unsafe { *errnop = code };
