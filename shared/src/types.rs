@@ -334,6 +334,35 @@ mod tests {
         }
     }
 
+    /// The syntax once more, byte by byte.
+    fn is_name(name: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(name);
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "_.@+-".contains(c);
+        let before_dot = text.split('.').next().unwrap_or_default();
+        (1..=64).contains(&name.len())
+            && text.chars().all(allowed)
+            && text.contains(|c: char| c.is_ascii_alphabetic())
+            && text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+            && !text.contains("..")
+            && !text.ends_with('.')
+            && !(text.contains('.') && !text.contains('@') && before_dot.chars().all(|c| c.is_ascii_digit()))
+    }
+
+    #[test]
+    fn the_syntax_is_the_same_read_eight_bytes_at_once() {
+        let bytes = b"aZ09_.@-\0\xe9";
+        for length in 0..=5_u32 {
+            for number in 0..bytes.len().pow(length) {
+                let end: Vec<_> =
+                    (0..length).map(|place| bytes[number / bytes.len().pow(place) % bytes.len()]).collect();
+                for before in ["", "1234", "12345678"] {
+                    let name = [before.as_bytes(), &end].concat();
+                    assert_eq!(is_login_name(&name), is_name(&name), "{name:?}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn ids_of_the_machine_are_refused() {
         for id in [0, 999, 65_534, 65_535, u32::MAX] {

@@ -55,7 +55,8 @@ fn distance(smaller: i64, larger: i64) -> u64 {
     larger.wrapping_sub(smaller).cast_unsigned()
 }
 
-/// The first of `cells` whose key is not smaller than `key`. `around` comes from the page above, and goes to the one below.
+/// The cell whose key is `key`, or the first behind it; no two have the same. `around` comes from the page above, and goes
+/// to the one below.
 ///
 /// # Errors
 /// Those of `key_of`.

@@ -10,8 +10,8 @@ use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Largest file that is mapped, in bytes: ten million people fit, and a 32-bit process still has an address space.
-const MOST: u64 = 1 << 31;
+/// Bytes of the largest file that is mapped: ten million people fit, and it is what a slice may have in a 32-bit process.
+const MOST: u64 = i32::MAX as u64;
 
 /// Which file this is, and which contents: a file is only ever replaced by rename, and an inode that is mapped is not
 /// given to another file.
