@@ -13,13 +13,38 @@ use std::path::Path;
 /// Long lists of groups have pages of their own.
 const MOST_GROUPS: u32 = 1200;
 
+/// What is to be published.
+struct Seed {
+    name: &'static str,
+    people: u32,
+    /// Of each person.
+    groups: u32,
+    /// Has one of them [`MOST_GROUPS`] instead?
+    many_groups: bool,
+    /// At the end of each login name: with a long one, a list of members has pages of its own.
+    suffix: &'static str,
+}
+
+const SEEDS: [Seed; 4] = [
+    Seed { name: "few", people: 3, groups: 1, many_groups: false, suffix: "" },
+    Seed { name: "leaves", people: 250, groups: 2, many_groups: false, suffix: "" },
+    Seed {
+        name: "members",
+        people: 90,
+        groups: 1,
+        many_groups: false,
+        suffix: "-with-the-name-that-the-whole-address-makes@example.com",
+    },
+    Seed { name: "overflow", people: 8, groups: 1, many_groups: true, suffix: "" },
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = std::env::args_os().nth(1).ok_or("which directory?")?;
-    for (name, people, groups) in [("few", 3, 1), ("leaves", 250, 2), ("overflow", 8, 1)] {
-        let work = std::env::temp_dir().join(format!("seed-{name}-{}", std::process::id()));
+    for seed in SEEDS {
+        let work = std::env::temp_dir().join(format!("seed-{}-{}", seed.name, std::process::id()));
         let places = places(&work)?;
-        make(&work, &places, people, groups, name == "overflow")?;
-        std::fs::copy(&places.nss_db, Path::new(&directory).join(format!("published-{name}")))?;
+        make(&work, &places, &seed)?;
+        std::fs::copy(&places.nss_db, Path::new(&directory).join(format!("published-{}", seed.name)))?;
         std::fs::remove_dir_all(&work)?;
     }
     Ok(())
@@ -38,7 +63,7 @@ fn places(work: &Path) -> Result<Places, Box<dyn Error>> {
     })
 }
 
-fn make(work: &Path, places: &Places, people: u32, groups: u32, long: bool) -> Result<(), Box<dyn Error>> {
+fn make(work: &Path, places: &Places, seed: &Seed) -> Result<(), Box<dyn Error>> {
     let file = work.join("config.json");
     let map: Vec<_> = (0..MOST_GROUPS).map(|n| format!(r#""g{n}": "idp-{n}""#)).collect();
     let text = format!(
@@ -50,11 +75,11 @@ fn make(work: &Path, places: &Places, people: u32, groups: u32, long: bool) -> R
     let config = config::load(&file, places.owner, "passwd: files oauth2\n")?.config;
     Store::migrate(places, Day(20_000))?;
     let mut store = Store::open(places)?;
-    for number in 0..people {
+    for number in 0..seed.people {
         let uid = Uid::new(5000 + 7 * number)?;
-        let count = if long && number == 2 { MOST_GROUPS } else { groups };
+        let count = if seed.many_groups && number == 2 { MOST_GROUPS } else { seed.groups };
         let claims: Result<Vec<_>, Box<dyn Error>> = (0..count).map(claim).collect();
-        let name = if number == 0 { "ann".to_owned() } else { format!("p{number}") };
+        let name = if number == 0 { "ann".to_owned() } else { format!("p{number}{}", seed.suffix) };
         let account = Account {
             home: format!("/home/{name}"),
             name: LoginName::parse(&name)?,
@@ -69,7 +94,7 @@ fn make(work: &Path, places: &Places, people: u32, groups: u32, long: bool) -> R
         (reservation.groups, reservation.existing) = (&claims, false);
         store.reserve(&reservation, By { actor: "root", now: 1 })?;
     }
-    store.remove(&LoginName::parse("p1")?, 1, "root")?;
+    store.remove(&LoginName::parse(&format!("p1{}", seed.suffix))?, 1, "root")?;
     let inputs = Inputs { config, local: LocalNames::parse(b"root:x:0:0::/:/bin/sh\n", b"root:x:0:\n") };
     publish(places, &|| Ok(inputs.clone()), Want::UpToDate, &SystemClock::new())?;
     Ok(())

@@ -167,6 +167,7 @@ fn write_bytes(place: &mut [MaybeUninit<u8>], bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::snapshot::{Group, Snapshot};
     use std::ffi::CStr;
 
     const ANN: PasswdEntry<'_> =
@@ -216,5 +217,52 @@ mod tests {
             // SAFETY: written, and aligned.
             assert!(unsafe { *members }.is_null());
         }
+    }
+
+    /// Files that the publication made; in the second, a list of members continues on another page.
+    const PUBLISHED: [&[u8]; 2] = [
+        include_bytes!("../../../fuzz/corpus/reader/published-few"),
+        include_bytes!("../../../fuzz/corpus/reader/published-members"),
+    ];
+
+    /// The members in a buffer of `size` bytes that begins where a pointer may stand, or the error.
+    fn put_members_of(group: &Group<'_>, size: usize) -> Result<Vec<String>, LookupError> {
+        let mut buffer = vec![0_usize; size.div_ceil(size_of::<usize>())];
+        let mut result = MaybeUninit::<CGroup>::uninit();
+        let members = Some((group.member_count, group.packed_members()));
+        let entry = GroupEntry { name: group.name, gid: group.gid, members };
+        // SAFETY: `result` and `buffer` are of this frame; on success all fields are written and point into `buffer`.
+        unsafe {
+            put_group(entry, result.as_mut_ptr(), Room::new(buffer.as_mut_ptr().cast(), size))?;
+            let CGroup { name, members, .. } = result.assume_init();
+            assert_eq!(CStr::from_ptr(name).to_str(), Ok(group.name));
+            let all = (0..).map(|place| *members.add(place)).take_while(|name| !name.is_null());
+            Ok(all.map(|name| CStr::from_ptr(name).to_str().unwrap().to_owned()).collect())
+        }
+    }
+
+    #[test]
+    fn a_group_finds_room_with_all_its_members_in_exactly_as_many_bytes_as_it_has() {
+        let mut most = 0;
+        for file in PUBLISHED {
+            let snapshot = Snapshot::open(file).unwrap();
+            let mut after = None;
+            while let Some(group) = snapshot.groups_after(after).unwrap() {
+                let members = group.members().unwrap();
+                let pointers = (members.len() + 1) * size_of::<*mut c_char>();
+                let needed =
+                    pointers + group.packed_members().len() + group.name.len() + 1 + PASSWORD.len() + 1;
+                assert_eq!(put_members_of(&group, needed).unwrap(), members);
+                for size in (0..needed.min(64)).chain(needed.saturating_sub(64)..needed) {
+                    assert!(
+                        matches!(put_members_of(&group, size), Err(LookupError::TooSmall)),
+                        "{size} of {needed}"
+                    );
+                }
+                most = most.max(needed);
+                after = Some(group.gid);
+            }
+        }
+        assert!(most > 4096, "none continues on another page");
     }
 }
