@@ -2,7 +2,7 @@
 # make demo    the whole story in one transcript, on a provider and a sshd of its own
 # make test    every tier of tests; what CI runs
 # make bench   name lookups beside sssd's and others', as a table; [USERS="10000 100000"] [ONLY="name-hit id"] [MODULE=file.so]
-# make sanitize the NSS module under sanitizers; needs a nightly compiler
+# make sanitize the NSS module under sanitizers and Miri; needs a nightly compiler
 # make reproducible  builds the packages twice, in two directories, and compares the bytes
 # make install DESTDIR=...  install into DESTDIR
 
